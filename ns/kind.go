@@ -17,7 +17,7 @@ type Kind uint8
 
 const (
 	User   Kind = iota // user and group ids, capabilities: user_namespaces(7)
-	Mount              // the mount table: mount_namespaces(7)
+	Mnt                // the mount table: mount_namespaces(7)
 	UTS                // host and NIS domain name: uts_namespaces(7)
 	IPC                // System V IPC and POSIX message queues: ipc_namespaces(7)
 	PID                // process ids: pid_namespaces(7)
@@ -33,7 +33,7 @@ var kinds = [...]struct {
 	flag uintptr
 }{
 	User:   {"user", unix.CLONE_NEWUSER},
-	Mount:  {"mnt", unix.CLONE_NEWNS},
+	Mnt:    {"mnt", unix.CLONE_NEWNS},
 	UTS:    {"uts", unix.CLONE_NEWUTS},
 	IPC:    {"ipc", unix.CLONE_NEWIPC},
 	PID:    {"pid", unix.CLONE_NEWPID},
@@ -162,11 +162,11 @@ func Inspect(pid int) (map[Kind]uint64, error) {
 	}
 	// The mount namespace isn't optional in any kernel, but a process gives
 	// its namespaces up (all but user and pid) when it becomes a zombie.
-	if _, ok := inodes[Mount]; !ok {
+	if _, ok := inodes[Mnt]; !ok {
 		if _, err := os.Stat(procDir(pid)); err != nil {
 			return nil, err
 		}
-		return nil, fmt.Errorf("readlink %s: %w", procNS(pid, Mount), os.ErrProcessDone)
+		return nil, fmt.Errorf("readlink %s: %w", procNS(pid, Mnt), os.ErrProcessDone)
 	}
 	return inodes, nil
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podlab/podlab/internal/testenv"
 )
 
 func TestKinds(t *testing.T) {
@@ -65,7 +67,7 @@ func TestParseLink(t *testing.T) {
 		{"", 0, false},
 	}
 	for _, tt := range tests {
-		inode, err := parseLink(Mount, tt.link)
+		inode, err := parseLink(Mnt, tt.link)
 		if inode != tt.inode || (err == nil) != tt.ok {
 			t.Errorf("%q: got %d, %v, want %d, ok %v", tt.link, inode, err, tt.inode, tt.ok)
 		}
@@ -100,9 +102,7 @@ func TestInspectIsStat(t *testing.T) {
 // lsns reads the same files with other code.
 func TestInspectIsLsns(t *testing.T) {
 	lsns, err := exec.LookPath("lsns")
-	if err != nil {
-		t.Skip("no lsns here: package util-linux")
-	}
+	testenv.Need(t, "lsns", err == nil, "no lsns here: package util-linux")
 	pid := os.Getpid()
 	got, err := Inspect(pid)
 	if err != nil {
