@@ -32,7 +32,6 @@ var arrows = map[string][]string{
 	"ipc":             {},
 	// For tests only; no program imports them.
 	"internal/testenv": {},
-	"internal/real":    {},
 }
 
 // testArrows are open to every test: a test that runs a pod needs a stage in its binary.
