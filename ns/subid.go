@@ -201,6 +201,26 @@ func ParseSubIDs(r io.Reader, name string, uid int) ([]IDRange, error) {
 	return ranges, lines.Err()
 }
 
+// nextSubID is the first id above all ranges in a subuid(5) file, and at least
+// 100000, where distributions begin.
+func nextSubID(path string) int {
+	next := 100000
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return next // no file, no ranges
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) == 3 {
+			first, err1 := strconv.Atoi(f[1])
+			count, err2 := strconv.Atoi(f[2])
+			if r := (IDRange{Host: first, Count: count}); err1 == nil && err2 == nil && r.valid() {
+				next = max(next, first+count)
+			}
+		}
+	}
+	return next
+}
+
 // subIDSource is the one source named by the subid line of nsswitch.conf(5),
 // "files" if there is none.
 func subIDSource(path string) string {
