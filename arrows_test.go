@@ -30,8 +30,9 @@ var arrows = map[string][]string{
 	"ns":              {},
 	"ns/stage":        {"ns"},
 	"ipc":             {},
-	// For tests only; no program imports them.
+	// Not for podlab itself.
 	"internal/testenv": {},
+	"internal/bench":   {}, // a program of its own, that runs programs
 }
 
 // testArrows are open to every test: a test that runs a pod needs a stage in its binary.
