@@ -162,7 +162,7 @@ func layout(members []Membership, mounts []*mountinfo.Info) Host {
 // group, or else the first of the tree.
 func (t *Hierarchy) place(mounts []*mountinfo.Info) {
 	for i, m := range mounts {
-		if !t.mountedAs(m) || covered(m, mounts[i+1:]) {
+		if !filepath.IsAbs(m.Mountpoint) || !t.mountedAs(m) || covered(m, mounts[i+1:]) {
 			continue
 		}
 		if t.Mount == "" {
@@ -223,7 +223,7 @@ func below(path, dir string) (string, bool) {
 		dir += "/"
 	}
 	rest, ok := strings.CutPrefix(path, dir)
-	return rest, ok && rest != ".." && !strings.HasPrefix(rest, "../")
+	return rest, ok && filepath.IsLocal(rest)
 }
 
 // look asks for our group's directory what can be asked without a change to it.
