@@ -1,0 +1,143 @@
+package ns
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// SetGroups is setgroups(2): the supplementary groups, all of them. In a user
+// namespace where setgroups is denied (a map of one id made without privilege)
+// the kernel answers EPERM; the plan leaves the step out there.
+type SetGroups struct{ GIDs []uint32 }
+
+func (s SetGroups) Calls(t *Table) {
+	list := num(0)
+	if len(s.GIDs) > 0 {
+		b := make([]byte, 0, 4*len(s.GIDs))
+		for _, g := range s.GIDs {
+			b = append(b, bytesOf(&g)...)
+		}
+		list = t.block(b)
+	}
+	t.call(unix.SYS_SETGROUPS, num(len(s.GIDs)), list)
+}
+
+func (s SetGroups) Shell() string { return "# setgroups(2) " + fmt.Sprint(s.GIDs) }
+
+// SetGID is setresgid(2): real, effective and saved.
+type SetGID struct{ GID uint32 }
+
+func (s SetGID) Calls(t *Table) {
+	t.call(unix.SYS_SETRESGID, num(s.GID), num(s.GID), num(s.GID))
+}
+
+func (s SetGID) Shell() string { return fmt.Sprintf("# setresgid(2) %d", s.GID) }
+
+// SetUID is setresuid(2). Leaving user 0 clears the effective and permitted
+// capabilities, capabilities(7), so what needs them comes before.
+type SetUID struct{ UID uint32 }
+
+func (s SetUID) Calls(t *Table) {
+	t.call(unix.SYS_SETRESUID, num(s.UID), num(s.UID), num(s.UID))
+}
+
+func (s SetUID) Shell() string { return fmt.Sprintf("# setresuid(2) %d", s.UID) }
+
+// Caps is a set of capabilities, a bit each as in capabilities(7).
+type Caps uint64
+
+// DefaultCaps are the capabilities that root of a container keeps: those that
+// Docker and containerd give, fourteen of forty-one.
+const DefaultCaps Caps = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID |
+	1<<unix.CAP_KILL | 1<<unix.CAP_SETGID | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETPCAP | 1<<unix.CAP_NET_BIND_SERVICE |
+	1<<unix.CAP_NET_RAW | 1<<unix.CAP_SYS_CHROOT | 1<<unix.CAP_MKNOD | 1<<unix.CAP_AUDIT_WRITE | 1<<unix.CAP_SETFCAP
+
+// BoundCaps drops every capability but Keep from the bounding set, so that no
+// program started later can get one of them back, set-user-ID root or not.
+// EINVAL ends the row: this kernel has no more.
+type BoundCaps struct {
+	Keep Caps
+	Last int // the highest capability this kernel knows, /proc/sys/kernel/cap_last_cap
+}
+
+func (b BoundCaps) Calls(t *Table) {
+	for c := 0; c <= b.Last; c++ {
+		if b.Keep>>c&1 == 0 {
+			t.call(unix.SYS_PRCTL, num(unix.PR_CAPBSET_DROP), num(c), num(0), num(0), num(0))
+		}
+	}
+}
+
+func (b BoundCaps) Shell() string {
+	return fmt.Sprintf("# prctl(2) PR_CAPBSET_DROP: all capabilities but %#x", uint64(b.Keep))
+}
+
+// SetCaps is capset(2): effective and permitted become Keep, inheritable
+// nothing.
+type SetCaps struct{ Keep Caps }
+
+func (s SetCaps) Calls(t *Table) {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	lo, hi := uint32(s.Keep), uint32(s.Keep>>32)
+	data := [2]unix.CapUserData{{Effective: lo, Permitted: lo}, {Effective: hi, Permitted: hi}}
+	t.call(unix.SYS_CAPSET, t.block(bytesOf(&hdr)), t.block(bytesOf(&data)))
+}
+
+func (s SetCaps) Shell() string { return fmt.Sprintf("# capset(2) %#x", uint64(s.Keep)) }
+
+// NoNewPrivs is prctl(2) PR_SET_NO_NEW_PRIVS: set-user-ID bits and file
+// capabilities mean nothing from now on, for all descendants.
+type NoNewPrivs struct{}
+
+func (NoNewPrivs) Calls(t *Table) {
+	t.call(unix.SYS_PRCTL, num(unix.PR_SET_NO_NEW_PRIVS), num(1), num(0), num(0), num(0))
+}
+func (NoNewPrivs) Shell() string { return "# prctl(2) PR_SET_NO_NEW_PRIVS" }
+
+// DeathSignal is prctl(2) PR_SET_PDEATHSIG: SIGKILL when the parent's thread
+// dies. A change of credentials clears it, so it comes after them.
+type DeathSignal struct{}
+
+func (DeathSignal) Calls(t *Table) {
+	t.call(unix.SYS_PRCTL, num(unix.PR_SET_PDEATHSIG), num(int(unix.SIGKILL)), num(0), num(0), num(0))
+}
+func (DeathSignal) Shell() string { return "# prctl(2) PR_SET_PDEATHSIG SIGKILL" }
+
+// Session is setsid(2): away from the caller's terminal and its Ctrl-C.
+type Session struct{}
+
+func (Session) Calls(t *Table) { t.call(unix.SYS_SETSID) }
+func (Session) Shell() string  { return "# setsid(2)" }
+
+// DefaultSignals makes every signal do its default action again and none be
+// blocked. An ignored signal stays ignored across execve (signal(7)), and a
+// shell without job control starts what it puts in the background with SIGINT
+// and SIGQUIT ignored.
+type DefaultSignals struct{}
+
+func (DefaultSignals) Calls(t *Table) {
+	zero := t.words(0, 0, 0, 0) // struct sigaction: SIG_DFL, no flags, no mask
+	for sig := 1; sig <= 64; sig++ {
+		if sig != int(unix.SIGKILL) && sig != int(unix.SIGSTOP) {
+			t.call(unix.SYS_RT_SIGACTION, num(sig), zero, num(0), num(8))
+		}
+	}
+	t.call(unix.SYS_RT_SIGPROCMASK, num(unix.SIG_SETMASK), zero, num(0), num(8))
+}
+func (DefaultSignals) Shell() string { return "# rt_sigaction(2): SIG_DFL for all" }
+
+// capNames, in the order of their numbers.
+const capNames = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
+
+// String is the names of the capabilities, as "CAP_CHOWN|CAP_KILL".
+func (c Caps) String() string {
+	var names []string
+	for i, name := range strings.Fields(capNames) {
+		if c>>i&1 != 0 {
+			names = append(names, "CAP_"+name)
+		}
+	}
+	return strings.Join(names, "|")
+}

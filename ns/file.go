@@ -1,0 +1,217 @@
+package ns
+
+import (
+	"fmt"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Mkdir is mkdir(2). A directory that is there already is no failure.
+type Mkdir struct {
+	Path string
+	Mode uint32
+}
+
+func (m Mkdir) Calls(t *Table) {
+	t.call(unix.SYS_MKDIRAT, num(atCWD), t.str(m.Path), num(m.Mode)).unless(0, unix.EEXIST)
+}
+
+func (m Mkdir) Shell() string { return fmt.Sprintf("mkdir -p -m %#o %s", m.Mode, quote(m.Path)) }
+
+// MkdirAll makes Path and what is missing above it.
+type MkdirAll struct {
+	Path string
+	Mode uint32
+}
+
+func (m MkdirAll) Calls(t *Table) {
+	for i := 1; i <= len(m.Path); i++ {
+		if i == len(m.Path) || m.Path[i] == '/' {
+			// EROFS and EACCES come before EEXIST on some file systems.
+			t.call(unix.SYS_MKDIRAT, num(atCWD), t.str(m.Path[:i]), num(m.Mode)).unless(0, unix.EEXIST, unix.EROFS)
+		}
+	}
+}
+
+func (m MkdirAll) Shell() string { return "mkdir -p " + quote(m.Path) }
+
+// WriteFile opens Path, writes Data in one write(2) and closes it: files of
+// /proc take a value whole or not at all. With Create the file is made, or
+// emptied, with Mode.
+type WriteFile struct {
+	Path   string
+	Data   string
+	Create bool
+	Mode   uint32
+}
+
+func (w WriteFile) Calls(t *Table) {
+	flags := unix.O_WRONLY | unix.O_CLOEXEC
+	if w.Create {
+		flags |= unix.O_CREAT | unix.O_TRUNC
+	}
+	fd := t.newReg()
+	t.call(unix.SYS_OPENAT, num(atCWD), t.str(w.Path), num(flags), num(w.Mode)).to(fd)
+	if w.Data != "" {
+		t.call(unix.SYS_WRITE, fd, t.str(w.Data), num(len(w.Data)))
+	}
+	t.call(unix.SYS_CLOSE, fd)
+	t.regs-- // closed: the next one may have the register
+}
+
+func (w WriteFile) Shell() string {
+	s := "printf %s " + quote(w.Data) + " > " + quote(w.Path)
+	if w.Create {
+		s += fmt.Sprintf("; chmod %#o %s", w.Mode, quote(w.Path))
+	}
+	return s
+}
+
+// Symlink is symlink(2): Link will lead to Target.
+type Symlink struct{ Target, Link string }
+
+func (s Symlink) Calls(t *Table) {
+	t.call(unix.SYS_SYMLINKAT, t.str(s.Target), num(atCWD), t.str(s.Link))
+}
+
+func (s Symlink) Shell() string { return "ln -s " + quote(s.Target) + " " + quote(s.Link) }
+
+// Mknod makes a character device, mknod(2). The kernel allows it only outside
+// user namespaces: EPERM.
+type Mknod struct {
+	Path         string
+	Mode         uint32
+	Major, Minor uint32
+}
+
+func (m Mknod) Calls(t *Table) {
+	t.call(unix.SYS_MKNODAT, num(atCWD), t.str(m.Path), num(unix.S_IFCHR|m.Mode), num(unix.Mkdev(m.Major, m.Minor)))
+}
+
+func (m Mknod) Shell() string {
+	return fmt.Sprintf("mknod -m %#o %s c %d %d", m.Mode, quote(m.Path), m.Major, m.Minor)
+}
+
+// Chown is chown(2), not following a symbolic link.
+type Chown struct {
+	Path     string
+	UID, GID int
+}
+
+func (c Chown) Calls(t *Table) {
+	t.call(unix.SYS_FCHOWNAT, num(atCWD), t.str(c.Path), num(uint32(c.UID)), num(uint32(c.GID)), num(unix.AT_SYMLINK_NOFOLLOW))
+}
+
+func (c Chown) Shell() string { return fmt.Sprintf("chown -h %d:%d %s", c.UID, c.GID, quote(c.Path)) }
+
+// Chmod is chmod(2).
+type Chmod struct {
+	Path string
+	Mode uint32
+}
+
+func (c Chmod) Calls(t *Table) {
+	t.call(unix.SYS_FCHMODAT, num(atCWD), t.str(c.Path), num(c.Mode))
+}
+
+func (c Chmod) Shell() string { return fmt.Sprintf("chmod %#o %s", c.Mode, quote(c.Path)) }
+
+// Chdir is chdir(2).
+type Chdir struct{ Path string }
+
+func (c Chdir) Calls(t *Table) { t.call(unix.SYS_CHDIR, t.str(c.Path)) }
+func (c Chdir) Shell() string  { return "cd " + quote(c.Path) }
+
+// Umask is umask(2): the permission bits that new files don't get.
+type Umask struct{ Mask uint32 }
+
+func (u Umask) Calls(t *Table) { t.call(unix.SYS_UMASK, num(u.Mask)) }
+func (u Umask) Shell() string  { return fmt.Sprintf("umask %03o", u.Mask) }
+
+// Stdio makes the descriptors that came with the order to start standard
+// input, output and error, and closes every other one at execve, whoever left
+// it open: close_range(2).
+type Stdio struct{}
+
+func (Stdio) Calls(t *Table) {
+	for fd := range 3 {
+		t.call(unix.SYS_DUP3, arg{'r', uint64(regStdin + fd)}, num(fd), num(0))
+	}
+	t.call(unix.SYS_CLOSE_RANGE, num(3), num(^uint32(0)), num(unix.CLOSE_RANGE_CLOEXEC))
+}
+
+func (Stdio) Shell() string {
+	return "# dup3(2): standard input, output, error; close_range(2) on the rest"
+}
+
+// Exec is execve(2). A Path without a slash is looked for in the directories of
+// PATH in Env, as execvp(3) does it.
+type Exec struct {
+	Path string
+	Args []string // with the name of the program first
+	Env  []string
+}
+
+// Candidates are the files that Exec tries, in order.
+func (e Exec) Candidates() []string {
+	if strings.Contains(e.Path, "/") {
+		return []string{e.Path}
+	}
+	path := ""
+	for _, v := range e.Env {
+		if p, ok := strings.CutPrefix(v, "PATH="); ok {
+			path = p
+		}
+	}
+	var files []string
+	for _, dir := range strings.Split(path, ":") {
+		if dir == "" {
+			dir = "."
+		}
+		files = append(files, dir+"/"+e.Path)
+	}
+	return files
+}
+
+func (e Exec) Calls(t *Table) {
+	args, env := t.list(e.Args), t.list(e.Env)
+	files := e.Candidates()
+	for i, f := range files {
+		c := t.call(unix.SYS_EXECVE, t.str(f), args, env)
+		if i < len(files)-1 {
+			c.unless(0, unix.ENOENT, unix.EACCES)
+		}
+	}
+}
+
+func (e Exec) Shell() string {
+	var b strings.Builder
+	b.WriteString("exec env -i")
+	for _, w := range append(append([]string{}, e.Env...), e.Args...) {
+		b.WriteString(" " + quote(w))
+	}
+	return b.String()
+}
+
+// ExecFile is execveat(2) of the file at Path from a mount of its own that is
+// read-only and has no place in any tree: nothing that can open /proc/PID/exe
+// of the new process can write to the file (CVE-2019-5736).
+type ExecFile struct {
+	Path string
+	Args []string
+	Env  []string
+}
+
+func (e ExecFile) Calls(t *Table) {
+	fd, empty := t.newReg(), t.str("")
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+	t.call(unix.SYS_OPEN_TREE, num(atCWD), t.str(e.Path), num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).to(fd)
+	t.call(unix.SYS_MOUNT_SETATTR, fd, empty, num(unix.AT_EMPTY_PATH), t.block(bytesOf(&attr)), num(unsafe.Sizeof(attr)))
+	t.call(unix.SYS_EXECVEAT, fd, empty, t.list(e.Args), t.list(e.Env), num(unix.AT_EMPTY_PATH))
+}
+
+func (e ExecFile) Shell() string {
+	return "# execveat(2): the pod stage, from a read-only mount of podlab"
+}

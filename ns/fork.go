@@ -1,0 +1,136 @@
+package ns
+
+import (
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// This file is where a process is born. It explains itself, because it does
+// what Go tells people not to do.
+//
+// A Go program can't simply fork: the child has one thread, the runtime's other
+// threads are gone, and whatever lock they held is held for ever. The standard
+// library lives with that by doing nothing between fork and exec but raw system
+// calls, from memory prepared beforehand. We do the same, with a longer list:
+// the Table. The alternative, a second start of podlab for every container that
+// builds the container in ordinary Go, costs 1.2–3 ms each (docs/benchmarks.md).
+//
+// Three functions of the runtime make it safe, the ones that the syscall
+// package uses: they block signals around the fork, spoil the stack guard so
+// that growing the stack in the child is caught, and give the child default
+// signal handlers. They are reachable by linkname: the runtime's sources name
+// them as used from outside. TestForkHooks fails if a release of Go changes that.
+
+//go:linkname runtimeBeforeFork syscall.runtime_BeforeFork
+func runtimeBeforeFork()
+
+//go:linkname runtimeAfterFork syscall.runtime_AfterFork
+func runtimeAfterFork()
+
+//go:linkname runtimeAfterForkInChild syscall.runtime_AfterForkInChild
+func runtimeAfterForkInChild()
+
+// cloneArgs is struct clone_args of clone3(2), version 2 of it.
+type cloneArgs struct {
+	flags, pidfd, childTID, parentTID, exitSignal uint64
+	stack, stackSize, tls, setTID, setTIDSize     uint64
+	cgroup                                        uint64
+}
+
+// Fork clones this process with new namespaces and lets the child run the
+// table, whose last call should be execve. fds fill the first registers: report
+// socket, standard input, output, error. It returns at once; what becomes of
+// the child is read from the other end of the report socket (Reports).
+//
+// The caller must be locked to its thread for as long as the child may live if
+// the table asks for a parent-death signal: prctl(2) PR_SET_PDEATHSIG means the
+// death of the thread that forked, not of the process.
+func (t *Table) Fork(clone Kinds, fds [4]int) (pid, pidfd int, err error) {
+	t.load()
+	var regs [maxRegs]uint64
+	for i, fd := range fds {
+		regs[i] = uint64(fd)
+	}
+	var fd int32
+	args := &cloneArgs{
+		flags:      uint64(clone.Flags()) | unix.CLONE_PIDFD,
+		pidfd:      uint64(uintptr(unsafe.Pointer(&fd))),
+		exitSignal: uint64(unix.SIGCHLD),
+	}
+	p, errno := fork(args, t.calls, &regs)
+	runtime.KeepAlive(t)
+	runtime.KeepAlive(&fd)
+	if errno != 0 {
+		return 0, 0, &StepError{Key: "clone", Call: "clone3 " + clone.String(), Err: errno}
+	}
+	return int(p), int(fd), nil
+}
+
+// fork is clone3 without CLONE_VM, so that parent and child share nothing that
+// either could spoil. In the child it does not return.
+//
+//go:noinline
+//go:norace
+//go:nocheckptr
+func fork(args *cloneArgs, calls []call, regs *[maxRegs]uint64) (uintptr, syscall.Errno) {
+	runtimeBeforeFork()
+	pid, _, errno := syscall.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0)
+	if errno != 0 || pid != 0 {
+		runtimeAfterFork()
+		return pid, errno
+	}
+	runtimeAfterForkInChild()
+	born(calls, regs)
+	return 0, 0
+}
+
+// born is the child's whole life before execve.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func born(calls []call, regs *[maxRegs]uint64) {
+	i, errno := perform(calls, regs)
+	msg := [3]uint64{reportFailed<<32 | uint64(i), errno, 0}
+	report := uintptr(regs[regReport])
+	syscall.RawSyscall(syscall.SYS_WRITE, report, uintptr(unsafe.Pointer(&msg)), unsafe.Sizeof(msg))
+	// Wait until the reader has had a look at this root and hangs up: that is
+	// how podlab finds out why an execve failed (a missing interpreter, say).
+	syscall.RawSyscall(syscall.SYS_READ, report, uintptr(unsafe.Pointer(&msg)), 1)
+	for {
+		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 127, 0, 0)
+	}
+}
+
+// perform makes the calls, one after the other, until one fails. After a whole
+// table, or none, i is len(calls) and errno 0.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func perform(calls []call, regs *[maxRegs]uint64) (i int, errno uint64) {
+	for i = 0; i < len(calls); i++ {
+		c := &calls[i]
+		a := c.args
+		for j := 0; j < 6; j++ {
+			if c.reg>>j&1 != 0 {
+				a[j] = regs[a[j]%maxRegs]
+			}
+		}
+		r, _, e := syscall.RawSyscall6(uintptr(c.nr), uintptr(a[0]), uintptr(a[1]), uintptr(a[2]), uintptr(a[3]), uintptr(a[4]), uintptr(a[5]))
+		switch {
+		case e == 0:
+			if c.out != 0 {
+				regs[(c.out-1)%maxRegs] = uint64(r)
+			}
+		case uint32(e) == c.ok[0] || uint32(e) == c.ok[1]:
+			i += int(c.skip)
+		default:
+			return i, uint64(e)
+		}
+	}
+	return len(calls), 0
+}

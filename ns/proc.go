@@ -1,0 +1,184 @@
+package ns
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Proc is a process to be born: data, so that it can be shown, compared and
+// measured before it is alive.
+type Proc struct {
+	Name   string  // "web", "web/app": what people call it
+	Clone  Kinds   // the namespaces that it gets; the others it inherits
+	Host   []Step  // before the clone, by the parent
+	Attach *IDMaps // after it, by the parent, who knows the pid by then
+	Inside []Step  // by the child; the last step is an execve
+}
+
+// IDMaps is how the ids of a new user namespace map to those of the host. It is
+// the one thing that can't be done inside: user_namespaces(7).
+type IDMaps struct {
+	UIDs, GIDs IDMap
+	Helpers    bool // through newuidmap and newgidmap, for a user with a range in /etc/subuid
+}
+
+// Reports reads what a newborn says. It ends at execve, or after an error.
+// watch hears of every step that is done, if the table was compiled to say so.
+// A failed child waits for Close.
+type Reports struct {
+	f     *os.File
+	table *Table
+}
+
+// NewReports is a socket pair: one end for the child, as fd, one to read.
+func NewReports(t *Table) (fd int, r *Reports, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, nil, fmt.Errorf("socketpair: %w", err)
+	}
+	// Nonblocking, on our end only, so that waiting costs no thread.
+	_ = unix.SetNonblock(fds[0], true) // a fresh socket has no reason to refuse
+	return fds[1], &Reports{os.NewFile(uintptr(fds[0]), "reports"), t}, nil
+}
+
+// Wait returns nil when the program runs, or why it doesn't.
+func (r *Reports) Wait(watch func(step int, at time.Duration)) error {
+	for {
+		rep, err := ReadReport(r.f)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("report socket: %w", err)
+		case rep.Failed:
+			return r.table.Failed(rep.Index, rep.Errno)
+		case watch != nil:
+			watch(rep.Index, rep.At)
+		}
+	}
+}
+
+// Close lets a failed child go.
+func (r *Reports) Close() error { return r.f.Close() }
+
+// Child is a process that was born.
+type Child struct {
+	Pid     int
+	Pidfd   int
+	Reports *Reports
+}
+
+// Start makes the process. Its standard streams are /dev/null, and conn is its
+// descriptor 3. It returns when the kernel has the process; Child.Reports tells
+// when the program in it runs.
+//
+// The calling goroutine must stay locked to its thread for as long as the
+// process lives, if Inside has a DeathSignal.
+func (p *Proc) Start(conn int, trace bool) (*Child, error) {
+	steps := p.Inside
+	if p.Attach != nil {
+		steps = append([]Step{{"user.wait", awaitParent{}}}, steps...)
+	}
+	table := Compile(steps, trace)
+	fd, reports, err := NewReports(table)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open /dev/null: %w", err)
+	}
+	defer unix.Close(null)
+	pid, pidfd, err := table.Fork(p.Clone, [4]int{fd, conn, null, null})
+	if err != nil {
+		_ = reports.Close() // nobody is there to be let go
+		return nil, err
+	}
+	c := &Child{Pid: pid, Pidfd: pidfd, Reports: reports}
+	if p.Attach != nil {
+		if err := p.attach(c); err != nil {
+			c.Abandon()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// attach maps the ids and lets the child go on.
+func (p *Proc) attach(c *Child) error {
+	if err := p.Attach.write(c.Pid); err != nil {
+		return err
+	}
+	if _, err := c.Reports.f.Write([]byte{1}); err != nil {
+		return fmt.Errorf("user.wait: %w", err)
+	}
+	return nil
+}
+
+// Abandon kills and reaps a child that never got to its program.
+func (c *Child) Abandon() {
+	_ = unix.PidfdSendSignal(c.Pidfd, unix.SIGKILL, nil, 0) // it may be dead already
+	_ = c.Reports.Close()
+	_, _ = syscall.Wait4(c.Pid, nil, 0, nil) // the kernel frees the pid, whatever became of it
+	_ = unix.Close(c.Pidfd)
+}
+
+// write fills the maps of the process in /proc. setgroups must be denied before
+// a user without privilege may write gid_map: EPERM otherwise, and the reason
+// is that a group can also take permissions away (user_namespaces(7)).
+func (m *IDMaps) write(pid int) error {
+	proc := "/proc/" + strconv.Itoa(pid) + "/"
+	if m.Helpers {
+		for _, h := range [...]struct {
+			prog string
+			m    IDMap
+		}{{"newuidmap", m.UIDs}, {"newgidmap", m.GIDs}} {
+			if out, err := exec.Command(h.prog, h.m.Args(pid)...).CombinedOutput(); err != nil {
+				return fmt.Errorf("user.map: %s: %s: %w", h.prog, bytes.TrimSpace(out), err)
+			}
+		}
+		return nil
+	}
+	var steps []Step
+	if os.Geteuid() != 0 {
+		steps = append(steps, Step{"user.setgroups", WriteFile{Path: proc + "setgroups", Data: "deny"}})
+	}
+	return Compile(append(steps,
+		Step{"user.map", WriteFile{Path: proc + "uid_map", Data: m.UIDs.Text()}},
+		Step{"user.map", WriteFile{Path: proc + "gid_map", Data: m.GIDs.Text()}}), false).Run()
+}
+
+// awaitParent reads a byte from the report socket: the parent sends it when the
+// ids are mapped. Before that the child is nobody, user 65534, and an execve
+// would take its capabilities away.
+type awaitParent struct{}
+
+func (awaitParent) Calls(t *Table) {
+	t.call(unix.SYS_READ, arg{'r', regReport}, t.block(make([]byte, 8)), num(1))
+}
+func (awaitParent) Shell() string { return "# read(2): until the parent has written the id maps" }
+
+// Errno is the errno in err, or EIO where there is none.
+func Errno(err error) syscall.Errno {
+	var e syscall.Errno
+	if errors.As(err, &e) {
+		return e
+	}
+	return syscall.EIO
+}
+
+// SetThreadName is what ps and top call this thread: prctl(2) PR_SET_NAME.
+func SetThreadName(name *[16]byte) {
+	_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(name)), 0, 0, 0) // can't fail for a string of 16 bytes
+}

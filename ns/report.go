@@ -1,0 +1,56 @@
+package ns
+
+import (
+	"encoding/binary"
+	"io"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What a newborn process says on its report socket: 24 bytes a message, the
+// kind and an index in the first word. End of file says that execve happened,
+// because the socket is close-on-exec.
+const (
+	reportMark   = 1 // a step is done: index of the step, seconds, nanoseconds
+	reportFailed = 2 // a call failed: index of the call, errno
+)
+
+// A Report is one message of a process being born.
+type Report struct {
+	Failed bool
+	Index  int           // of the step that is done, or of the call that failed
+	Errno  syscall.Errno // if Failed
+	At     time.Duration // CLOCK_MONOTONIC, unless Failed
+}
+
+// ReadReport reads the next report. io.EOF means that the program runs.
+func ReadReport(r io.Reader) (Report, error) {
+	var b [24]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return Report{}, err
+	}
+	w := func(i int) uint64 { return binary.NativeEndian.Uint64(b[8*i:]) }
+	rep := Report{Index: int(uint32(w(0)))}
+	if w(0)>>32 == reportFailed {
+		rep.Failed, rep.Errno = true, syscall.Errno(w(1))
+	} else {
+		rep.At = time.Duration(w(1))*time.Second + time.Duration(w(2))
+	}
+	return rep, nil
+}
+
+// Clock is the clock that reports are stamped with.
+func Clock() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // never fails for this clock, clock_gettime(2)
+	return time.Duration(ts.Nano())
+}
+
+// mark reports that the current step is done.
+func (t *Table) mark() {
+	msg := t.words(reportMark<<32|uint64(t.step), 0, 0)
+	t.call(unix.SYS_CLOCK_GETTIME, num(unix.CLOCK_MONOTONIC), arg{'m', msg.v + 8})
+	t.call(unix.SYS_WRITE, arg{'r', regReport}, msg, num(24))
+}
