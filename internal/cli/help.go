@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+const overviewHead = `podlab runs Kubernetes pods on this machine, and shows how the kernel makes them.
+
+Usage: podlab COMMAND [flags] [arguments]
+
+`
+
+const overviewTail = `
+Every command takes --color auto|always|never, --root DIR and --help. Flags may stand before or after arguments;
+what follows -- is an argument even where it begins with a dash.
+
+Exit codes: 0 all went well; 125 podlab's own error; 126 a command can't be executed; 127 it was not found;
+128+n a signal ended it (137 is KILL, 143 TERM); 124 --timeout ran out; 130 after Ctrl-C; else a container's own.
+
+Environment: PODLAB_ROOT (as --root), NO_COLOR, CLICOLOR_FORCE.
+
+Try:
+  $ podlab run example:hello            two containers that talk to each other
+  $ podlab run --explain example:hello  the same, and what the kernel was asked for
+  $ podlab plan -o shell example:hello  the same as a script for sh
+  $ podlab explain spec.hostIPC         what a manifest field does here
+`
+
+// overview is what `podlab` and `podlab help` print.
+func overview(u *ui) error {
+	u.printf("%sCommands:\n", overviewHead)
+	for _, e := range entries() {
+		u.printf("  %-12s%s\n", e.name, e.summary)
+	}
+	u.printf("%s", overviewTail)
+	return nil
+}
+
+func helpCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		ArgsUsage:   "[COMMAND]",
+		Description: "Without a command: the list of them.\n\n  $ podlab help run",
+		Action:      func(c *cli.Context) error { return help(u, c.Args().Slice()) },
+	}
+}
+
+func help(u *ui, args []string) error {
+	switch len(args) {
+	case 0:
+		return overview(u)
+	case 1:
+		e, ok := find(args[0])
+		if !ok {
+			return context("help", commandNotFound(args[0]))
+		}
+		return commandHelp(u, e.command(u))
+	}
+	return usage("help", fmt.Errorf("want one command, have %d", len(args)))
+}
+
+// commandHelp prints what a command does, its flags and an example.
+func commandHelp(u *ui, c *cli.Command) error {
+	line := c.HelpName + " [flags]"
+	if c.ArgsUsage != "" {
+		line += " " + c.ArgsUsage
+	}
+	u.printf("%s: %s.\n\nUsage: %s\n\n%s\n\nFlags:\n", c.HelpName, c.Usage, line, strings.TrimSpace(c.Description))
+	var rows [][2]string
+	wide := 0
+	for _, f := range c.Flags {
+		left, right := flagHelp(f)
+		rows = append(rows, [2]string{left, right})
+		wide = max(wide, len(left))
+	}
+	for _, r := range rows {
+		u.printf("  %-*s   %s\n", wide, r[0], r[1])
+	}
+	return nil
+}
+
+// flagHelp is a flag's two columns: its names with the name of its value (which stands between backquotes in its
+// usage), and what it does.
+func flagHelp(f cli.Flag) (left, right string) {
+	var names []string
+	for _, n := range f.Names() {
+		if len(n) == 1 {
+			names = append([]string{"-" + n}, names...)
+		} else {
+			names = append(names, "--"+n)
+		}
+	}
+	d, ok := f.(cli.DocGenerationFlag)
+	if !ok {
+		return strings.Join(names, ", "), ""
+	}
+	left, right = strings.Join(names, ", "), d.GetUsage()
+	if before, after, ok := strings.Cut(right, "`"); ok && d.TakesValue() {
+		value, after, _ := strings.Cut(after, "`")
+		left, right = left+" "+value, before+value+after
+	}
+	if v := d.GetValue(); d.TakesValue() && v != "" && v != "0s" && v != "[]" {
+		right += " (default " + v + ")"
+	}
+	return left, right
+}

@@ -1,0 +1,38 @@
+package cli
+
+// later is the verbs that fingers trained elsewhere will try, and what can be said about each until podlab has it. It
+// is a table of answers, not of commands: nothing here pretends to do something.
+var later = map[string]string{
+	"ps":           "podlab has no list of pods yet; podlab ns shows the containers of those that run",
+	"get":          "podlab has no list of pods yet; podlab ns shows the containers of those that run",
+	"list":         "podlab has no list of pods yet; podlab ns shows the containers of those that run",
+	"ls":           "podlab has no list of pods yet; podlab ns shows the containers of those that run",
+	"logs":         "podlab keeps no logs yet; podlab run prints what the containers write",
+	"log":          "podlab keeps no logs yet; podlab run prints what the containers write",
+	"exec":         "podlab can't yet start a program in a running container; nsenter(1) can: podlab ns names the pid",
+	"attach":       "podlab can't attach to a running container yet",
+	"stop":         "a pod lives as long as its podlab run: Ctrl-C there ends it in order",
+	"kill":         "a pod lives as long as its podlab run: Ctrl-C there ends it, a second one at once",
+	"restart":      "podlab can't restart a pod yet; end it with Ctrl-C and run it again",
+	"describe":     "podlab can't describe a running pod yet; podlab plan shows how it is made",
+	"inspect":      "podlab can't describe a running pod yet; podlab plan shows how it is made",
+	"top":          "podlab doesn't measure running containers yet",
+	"wait":         "podlab run waits for the pod by itself",
+	"events":       "podlab keeps no events yet; podlab run --explain shows them as they come",
+	"cp":           "podlab can't copy into a running container yet; a hostPath volume shares a directory",
+	"port-forward": "podlab has no port forwarding yet; hostNetwork: true uses this machine's network",
+	"debug":        "podlab can't add a container to a running pod yet",
+	"kubelet":      "podlab doesn't watch a directory of manifests yet; podlab run DIR runs what is in one",
+	"demo":         "podlab has no demos yet; podlab run --explain example:hello explains itself",
+	"draw":         "podlab draws no pictures yet; podlab plan is the same as text",
+	"prune":        "podlab rm POD removes what a lost pod left",
+	"apply":        "it is podlab run -f FILE",
+	"create":       "it is podlab run -f FILE",
+	"play":         "it is podlab run FILE",
+	"up":           "it is podlab run FILE",
+	"start":        "it is podlab run FILE",
+	"kube":         "podman kube play FILE is podlab run FILE",
+	"pull":         "podlab has no images yet; containers use this machine's programs",
+	"images":       "podlab has no images yet; containers use this machine's programs",
+	"build":        "podlab builds no images",
+}

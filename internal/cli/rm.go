@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/podlab/podlab/pod"
+)
+
+func rmCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		ArgsUsage: "POD…",
+		Description: "A pod whose podlab was killed leaves its directory behind; this removes it. (So does the next podlab run of\n" +
+			"the same pod.) A running pod isn't touched. Whole names only.\n\n  $ podlab rm web",
+		Flags: []cli.Flag{&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "the pods' `NAMESPACE`", Value: defaultNamespace}},
+		Action: func(c *cli.Context) error {
+			return rm(u, c.Args().Slice(), c.String("root"), c.String("namespace"))
+		},
+	}
+}
+
+// rm removes every pod that it can, and reports all those it can't.
+func rm(u *ui, names []string, root, namespace string) error {
+	if len(names) == 0 {
+		return usage("rm", withHint("give the name of a pod", "which pod?"))
+	}
+	// Names are judged before anything is removed, and before they meet a path: an "rm a ../b" removes nothing.
+	for _, n := range names {
+		if err := checkName("pod name", n); err != nil {
+			return context("rm", err)
+		}
+	}
+	if err := checkName("namespace", namespace); err != nil {
+		return context("rm", err)
+	}
+	r, err := pod.OpenRoot(root)
+	if err != nil {
+		return context("rm", err)
+	}
+	defer func() { _ = r.Close() }() // pods that were removed are; nothing is written through it
+	var all []error
+	for _, n := range names {
+		if err := r.Remove(namespace, n); err != nil {
+			all = append(all, context("rm", notRemoved(r, namespace, n, err)))
+			continue
+		}
+		u.printf("%s removed\n", n)
+	}
+	return errors.Join(all...)
+}
+
+// notRemoved says why, and what to do.
+func notRemoved(r *pod.Root, namespace, name string, err error) error {
+	var running *pod.RunningError
+	switch {
+	case errors.As(err, &running):
+		f := &failure{code: codeOwn, err: fmt.Errorf("%s is running", name)}
+		if running.Supervisor > 0 {
+			f.err = fmt.Errorf("%s is running (podlab's pid %d)", name, running.Supervisor)
+			f.hint = fmt.Sprintf("kill %d ends it in order, as Ctrl-C does where it runs", running.Supervisor)
+		}
+		return f
+	case errors.Is(err, os.ErrNotExist):
+		var names []string
+		if all, err := r.List(); err == nil { // only for the hint
+			for _, e := range all {
+				if e.Namespace == namespace && !e.Alive {
+					names = append(names, e.Name)
+				}
+			}
+		}
+		return noPod(name, names)
+	}
+	return context(name, err)
+}
