@@ -96,13 +96,15 @@ func (m *machine) becauseStep(q probe, clone Kinds, errno unix.Errno) (why, do s
 			return "the kernel has no overlay", "as root: modprobe overlay"
 		}
 		return "this kernel was built without it", ""
-	case (kind == "proc" || kind == "sysfs") && errno == unix.EPERM && clone.Has(User):
+	case (kind == "proc" || kind == "sysfs") && errno == unix.EPERM && !m.filtered():
 		return m.tooRevealing(kind)
-	case kind == "cgroup2" && clone.Has(User) && (errno == unix.EPERM || errno == unix.EBUSY):
-		return "the kernel gives it only where the whole cgroup2 tree is in sight already", ""
+	case (kind == "proc" || kind == "sysfs") && errno == unix.EPERM && len(m.covered(mountedAt[kind])) > 0:
+		return m.tooRevealing(kind)
+	case kind == "cgroup2" && errno == unix.EPERM && !m.filtered():
+		return "in a user namespace only where the whole cgroup2 tree is in sight already", ""
 	case kind == "cgroup2" && errno == unix.EBUSY:
 		return "every controller is taken by cgroup v1", ""
-	case kind == "overlay" && errno == unix.EPERM && clone.Has(User):
+	case kind == "overlay" && errno == unix.EPERM && !m.filtered():
 		return "in a user namespace since Linux 5.11", ""
 	case isMount && errno == unix.EPERM && m.filtered():
 		return "refused by the seccomp filter that podlab is under", doSeccomp
@@ -118,13 +120,16 @@ func (m *machine) becauseStep(q probe, clone Kinds, errno unix.Errno) (why, do s
 	return "", ""
 }
 
+// mountedAt is where the two file systems are that show the kernel.
+var mountedAt = map[string]string{"proc": "/proc", "sysfs": "/sys"}
+
 // tooRevealing explains EPERM for proc and sysfs in a user namespace: the
 // kernel gives a new one only to a mount namespace in which one is in sight as a
 // whole, so that a container can't get a look at what was hidden from it
 // (user_namespaces(7); mount_too_revealing in fs/namespace.c). Mounts on
 // directories that are always empty hide nothing.
 func (m *machine) tooRevealing(kind string) (why, do string) {
-	dir := map[string]string{"proc": "/proc", "sysfs": "/sys"}[kind]
+	dir := mountedAt[kind]
 	covered := m.covered(dir)
 	if len(covered) == 0 {
 		return fmt.Sprintf("no %s in sight as a whole here", dir), ""

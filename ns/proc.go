@@ -68,8 +68,14 @@ func (r *Reports) Wait(watch func(step int, at time.Duration)) error {
 	}
 }
 
-// Close lets a failed child go.
-func (r *Reports) Close() error { return r.f.Close() }
+// Close lets a failed child go. Hanging up needs shutdown(2): for a moment a
+// process forked elsewhere may hold a copy of our end.
+func (r *Reports) Close() error {
+	if raw, err := r.f.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) }) // ENOTCONN: the child is gone
+	}
+	return r.f.Close()
+}
 
 // Child is a process that was born.
 type Child struct {
@@ -85,10 +91,11 @@ type Child struct {
 // The calling goroutine must stay locked to its thread for as long as the
 // process lives, if Inside has a DeathSignal.
 func (p *Proc) Start(conn int, trace bool) (*Child, error) {
-	steps := p.Inside
+	steps := []Step{{"stage.death", DeathSignal{}}}
 	if p.Attach != nil {
-		steps = append([]Step{{"user.wait", awaitParent{}}}, steps...)
+		steps = append(steps, Step{"user.wait", awaitParent{}})
 	}
+	steps = append(steps, p.Inside...)
 	table := Compile(steps, trace)
 	fd, reports, err := NewReports(table)
 	if err != nil {
