@@ -203,6 +203,10 @@ func locked(dir int) (bool, error) {
 		return false, err
 	}
 	defer unix.Close(fd) // and with it, the lock
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return false, errors.New("not a regular file")
+	}
 	if err = unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB); err == unix.EWOULDBLOCK {
 		return true, nil
 	}

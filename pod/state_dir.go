@@ -54,7 +54,8 @@ func (r *Root) Reserve(namespace, name string) (*Dir, error) {
 			return &os.PathError{Op: "mkdir", Path: filepath.Join(r.Path, entry), Err: err}
 		}
 		if d, err = r.take(namespace, name, entry); err != nil && !lost {
-			_ = unix.Unlinkat(r.fd, entry, unix.AT_REMOVEDIR) // err is what counts
+			_ = unix.Unlinkat(r.fd, entry+"/"+lockFile, 0) // err is what counts
+			_ = unix.Unlinkat(r.fd, entry, unix.AT_REMOVEDIR)
 		}
 		return err
 	})
@@ -121,6 +122,9 @@ func (d *Dir) open(entry string) error {
 	d.lock, err = unix.Openat(d.fd, lockFile, unix.O_RDONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	if err := unix.Fstat(d.lock, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return fmt.Errorf("%s: not a regular file, and not podlab's", path)
 	}
 	if err = unix.Flock(d.lock, unix.LOCK_EX|unix.LOCK_NB); err == unix.EWOULDBLOCK {
 		s, _ := readState(d.fd) // the pod is running even if its state can't be read
