@@ -80,6 +80,8 @@ func TestRemoveHostileContents(t *testing.T) {
 	if !sandboxed(t) {
 		return
 	}
+	few := unix.Rlimit{Cur: 100, Max: 100} // a descriptor per level won't do
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &few))
 	r := newRoot(t)
 	plants := map[string]func(vol string) error{
 		"link to a directory": func(v string) error { return os.Symlink("/tmp/outside", v+"/link") },

@@ -24,7 +24,11 @@ func rerun(t *testing.T, arg string) (cmd *exec.Cmd, talk *bufio.Reader, end io.
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	must(t, err, cmd.Start(), w.Close())
-	t.Cleanup(func() { _ = r.Close() })
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it has ended, unless the test failed
+		_ = cmd.Wait()         // an error by now, whichever
+		_ = r.Close()
+	})
 	return cmd, bufio.NewReader(r), stdin
 }
 
