@@ -53,6 +53,8 @@ type Hierarchy struct {
 	Dir   string // our group's directory; "" if it is out of sight
 	Top   string // the highest directory above Dir, or Dir itself, up to which we may do as below; "" for none
 
+	Offered []string // v2: the controllers that Top has, and could pass down to us
+
 	// Create tells whether we may make a group in Dir and move our own children
 	// there. It is an answer from the permissions alone; cgroup.max.descendants
 	// and the like can still refuse.
@@ -61,11 +63,11 @@ type Hierarchy struct {
 	Do     string // and what would help, if there is something
 }
 
-// Hierarchy returns the tree that has the controller, by its name there: block
-// I/O is blkio in version 1 and io in version 2.
+// Hierarchy returns the tree that has the controller for us, by its name there:
+// block I/O is blkio in version 1 and io in version 2.
 func (h Host) Hierarchy(controller string) (Hierarchy, bool) {
 	for _, t := range h.Hierarchies {
-		if slices.Contains(t.Controllers, controller) {
+		if slices.Contains(t.Controllers, controller) || slices.Contains(t.Offered, controller) {
 			return t, true
 		}
 	}
@@ -254,6 +256,9 @@ func (t *Hierarchy) look(uid int) {
 			break
 		}
 		t.Top = up
+	}
+	if t.Version == 2 {
+		t.Offered = words(filepath.Join(t.Top, "cgroup.controllers"))
 	}
 }
 

@@ -21,8 +21,8 @@ func TestDetect(t *testing.T) {
 	}
 	t.Logf("mode %s", h.Mode)
 	for _, x := range h.Hierarchies {
-		t.Logf("v%d %s%s enabled %v: %s at %s, dir %q, top %q, create %v: %s; %s",
-			x.Version, strings.Join(x.Controllers, ","), x.Name, x.Enabled, x.Path, x.Mount, x.Dir, x.Top, x.Create, x.Why, x.Do)
+		t.Logf("v%d %s%s enabled %v offered %v: %s at %s, dir %q, top %q, create %v: %s; %s",
+			x.Version, strings.Join(x.Controllers, ","), x.Name, x.Enabled, x.Offered, x.Path, x.Mount, x.Dir, x.Top, x.Create, x.Why, x.Do)
 		if x.Create == (x.Why != "") {
 			t.Errorf("%s: create %v with reason %q", x.Path, x.Create, x.Why)
 		}

@@ -29,11 +29,11 @@ func withChild(clone Kinds, steps []Step, visit func(pid int) error) error {
 	// milliseconds; the runtime's poller is not worth its setup.
 	in := os.NewFile(uintptr(report[0]), "report")
 	defer in.Close()
+	// A child that waits for us is let go by shutdown(2): close(2) would not do,
+	// since it has a copy of our end itself, as may others forked meanwhile.
+	hangUp := func() { _ = unix.Shutdown(report[0], unix.SHUT_RDWR) } // ENOTCONN: it is gone
 
-	// The child holds a copy of our end, and would wait for itself at the end
-	// of file: it closes that first.
 	all := []Step{{"wait", rawOp(func(t *Table) {
-		t.call(unix.SYS_CLOSE, num(report[0]))
 		if visit != nil {
 			t.call(unix.SYS_READ, arg{'r', regReport}, t.block(make([]byte, 8)), num(1))
 		}
@@ -56,7 +56,7 @@ func withChild(clone Kinds, steps []Step, visit func(pid int) error) error {
 
 	if visit != nil {
 		if err := visit(pid); err != nil {
-			_ = in.Close() // the child finds the end of file where it waits, goes on, and ends
+			hangUp() // the child finds the end of file where it waits, goes on, and ends
 			return err
 		}
 		if _, err := in.Write([]byte{0}); err != nil {
@@ -70,7 +70,7 @@ func withChild(clone Kinds, steps []Step, visit func(pid int) error) error {
 	case err != nil:
 		return err
 	case rep.Failed:
-		_ = in.Close() // a failed child waits for this
+		hangUp()
 		return t.Failed(rep.Index, rep.Errno)
 	}
 	return nil
