@@ -48,11 +48,12 @@ func (s SetUID) Shell() string { return fmt.Sprintf("# setresuid(2) %d", s.UID) 
 // Caps is a set of capabilities, a bit each as in capabilities(7).
 type Caps uint64
 
-// DefaultCaps are the capabilities that root of a container keeps: those that
-// Docker and containerd give, fourteen of forty-one.
+// DefaultCaps are the capabilities that root of a container keeps, eleven of
+// forty-one: those that Docker and containerd give, without MKNOD, NET_RAW and
+// AUDIT_WRITE, as podman has it.
 const DefaultCaps Caps = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID |
 	1<<unix.CAP_KILL | 1<<unix.CAP_SETGID | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETPCAP | 1<<unix.CAP_NET_BIND_SERVICE |
-	1<<unix.CAP_NET_RAW | 1<<unix.CAP_SYS_CHROOT | 1<<unix.CAP_MKNOD | 1<<unix.CAP_AUDIT_WRITE | 1<<unix.CAP_SETFCAP
+	1<<unix.CAP_SYS_CHROOT | 1<<unix.CAP_SETFCAP
 
 // BoundCaps drops every capability but Keep from the bounding set, so that no
 // program started later can get one of them back, set-user-ID root or not.
@@ -140,4 +141,25 @@ func (c Caps) String() string {
 		}
 	}
 	return strings.Join(names, "|")
+}
+
+// AmbientCaps keeps Caps across execve for a user that is not root in its
+// namespace: they must be inheritable and then raised into the ambient set,
+// capabilities(7).
+type AmbientCaps struct{ Caps Caps }
+
+func (a AmbientCaps) Calls(t *Table) {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	lo, hi := uint32(a.Caps), uint32(a.Caps>>32)
+	data := [2]unix.CapUserData{{Effective: lo, Permitted: lo, Inheritable: lo}, {Effective: hi, Permitted: hi, Inheritable: hi}}
+	t.call(unix.SYS_CAPSET, t.block(bytesOf(&hdr)), t.block(bytesOf(&data)))
+	for c := range 64 {
+		if a.Caps>>c&1 != 0 {
+			t.call(unix.SYS_PRCTL, num(unix.PR_CAP_AMBIENT), num(unix.PR_CAP_AMBIENT_RAISE), num(c), num(0), num(0))
+		}
+	}
+}
+
+func (a AmbientCaps) Shell() string {
+	return fmt.Sprintf("# prctl(2) PR_CAP_AMBIENT_RAISE %#x", uint64(a.Caps))
 }

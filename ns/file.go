@@ -37,6 +37,42 @@ func (m MkdirAll) Calls(t *Table) {
 
 func (m MkdirAll) Shell() string { return "mkdir -p " + quote(m.Path) }
 
+// MkdirIn makes Path below Dir, with what is missing above it. Symbolic links
+// in Path lead nowhere but below Dir: each parent is resolved by openat2(2)
+// with RESOLVE_IN_ROOT, and mkdirat(2) doesn't follow the last name.
+type MkdirIn struct {
+	Dir, Path string
+	Mode      uint32
+}
+
+func (m MkdirIn) Calls(t *Table) {
+	open := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+	how := t.block(bytesOf(&open))
+	root := t.newReg()
+	t.call(unix.SYS_OPENAT, num(atCWD), t.str(m.Dir), num(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), num(0)).to(root)
+	parent, names := ".", strings.Split(m.Path, "/")
+	for i, name := range names {
+		at := t.newReg()
+		t.call(unix.SYS_OPENAT2, root, t.str(parent), how, num(unsafe.Sizeof(open))).to(at)
+		t.call(unix.SYS_MKDIRAT, at, t.str(name), num(m.Mode)).unless(0, unix.EEXIST)
+		t.call(unix.SYS_CLOSE, at)
+		parent = strings.Join(names[:i+1], "/")
+	}
+	t.call(unix.SYS_CLOSE, root)
+}
+
+func (m MkdirIn) Shell() string { return "mkdir -p " + quote(m.Dir+"/"+m.Path) }
+
+// Touch makes an empty file to mount something on, if nothing is there:
+// mknod(2), which unlike open(2) neither follows a link nor waits for a FIFO.
+type Touch struct{ Path string }
+
+func (f Touch) Calls(t *Table) {
+	t.call(unix.SYS_MKNODAT, num(atCWD), t.str(f.Path), num(unix.S_IFREG|0o644), num(0)).unless(0, unix.EEXIST)
+}
+
+func (f Touch) Shell() string { return "[ -e " + quote(f.Path) + " ] || : > " + quote(f.Path) }
+
 // WriteFile opens Path, writes Data in one write(2) and closes it: files of
 // /proc take a value whole or not at all. With Create the file is made, or
 // emptied, with Mode.
@@ -146,6 +182,21 @@ func (Stdio) Shell() string {
 	return "# dup3(2): standard input, output, error; close_range(2) on the rest"
 }
 
+// StageStdio gives the pod stage what Stdio gives a container, and its socket as
+// descriptor 3.
+type StageStdio struct{}
+
+func (StageStdio) Calls(t *Table) {
+	for fd, reg := range [...]uint64{regStdout, regStderr, regStderr, regStdin} {
+		t.call(unix.SYS_DUP3, arg{'r', reg}, num(fd), num(0))
+	}
+	t.call(unix.SYS_CLOSE_RANGE, num(4), num(^uint32(0)), num(unix.CLOSE_RANGE_CLOEXEC))
+}
+
+func (StageStdio) Shell() string {
+	return "# dup3(2): the socket to the supervisor; close_range(2) on the rest"
+}
+
 // Exec is execve(2). A Path without a slash is looked for in the directories of
 // PATH in Env, as execvp(3) does it.
 type Exec struct {
@@ -193,25 +244,4 @@ func (e Exec) Shell() string {
 		b.WriteString(" " + quote(w))
 	}
 	return b.String()
-}
-
-// ExecFile is execveat(2) of the file at Path from a mount of its own that is
-// read-only and has no place in any tree: nothing that can open /proc/PID/exe
-// of the new process can write to the file (CVE-2019-5736).
-type ExecFile struct {
-	Path string
-	Args []string
-	Env  []string
-}
-
-func (e ExecFile) Calls(t *Table) {
-	fd, empty := t.newReg(), t.str("")
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
-	t.call(unix.SYS_OPEN_TREE, num(atCWD), t.str(e.Path), num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).to(fd)
-	t.call(unix.SYS_MOUNT_SETATTR, fd, empty, num(unix.AT_EMPTY_PATH), t.block(bytesOf(&attr)), num(unsafe.Sizeof(attr)))
-	t.call(unix.SYS_EXECVEAT, fd, empty, t.list(e.Args), t.list(e.Env), num(unix.AT_EMPTY_PATH))
-}
-
-func (e ExecFile) Shell() string {
-	return "# execveat(2): the pod stage, from a read-only mount of podlab"
 }

@@ -75,8 +75,14 @@ func (o OpenTree) Calls(t *Table) {
 	// Recursive, or the kernel refuses (EINVAL) where mounts below Path were
 	// inherited from a more privileged mount namespace: mount_namespaces(7).
 	t.call(unix.SYS_OPEN_TREE, num(atCWD), t.str(o.Path), num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)).to(fd)
-	if o.Attr != 0 {
-		attr := unix.MountAttr{Attr_set: o.Attr}
+	t.setAttr(fd, o.Attr)
+}
+
+// setAttr is mount_setattr(2) on the tree fd and everything mounted in it. It
+// only adds attributes: those that a mount brought along, perhaps locked, stay.
+func (t *Table) setAttr(fd arg, attrs uint64) {
+	if attrs != 0 {
+		attr := unix.MountAttr{Attr_set: attrs}
 		t.call(unix.SYS_MOUNT_SETATTR, fd, t.str(""), num(unix.AT_EMPTY_PATH|unix.AT_RECURSIVE), t.block(bytesOf(&attr)), num(unsafe.Sizeof(attr)))
 	}
 }
@@ -106,6 +112,7 @@ func (m MoveTree) Shell() string { return "place " + quote(m.Name) + " " + quote
 type Subtree struct {
 	Tree, Path string
 	Name       string // what MoveTree calls it
+	Attr       uint64 // MOUNT_ATTR_…, as of OpenTree
 }
 
 func (s Subtree) Calls(t *Table) {
@@ -113,12 +120,13 @@ func (s Subtree) Calls(t *Table) {
 	at, fd := t.newReg(), t.named(s.Name)
 	t.call(unix.SYS_OPENAT2, t.named(s.Tree), t.str(s.Path), t.block(bytesOf(&how)), num(unsafe.Sizeof(how))).to(at)
 	t.call(unix.SYS_OPEN_TREE, at, t.str(""), num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE|unix.AT_EMPTY_PATH)).to(fd)
+	t.setAttr(fd, s.Attr)
 	t.call(unix.SYS_CLOSE, at)
 	t.call(unix.SYS_CLOSE, t.named(s.Tree))
 }
 
 func (s Subtree) Shell() string {
-	return "subtree " + quote(s.Name) + " " + quote(s.Tree) + " " + quote(s.Path)
+	return strings.TrimSuffix("subtree "+quote(s.Name)+" "+quote(s.Tree)+" "+quote(s.Path)+" "+strings.Join(attrOptions(s.Attr), ","), " ")
 }
 
 // PivotRoot makes the current directory, which must be a mount, the root, and

@@ -66,6 +66,8 @@ func refuseClone3(t *testing.T) {
 // one among them; "$0" in it is this test, to be run last.
 func inBox(t *testing.T, box string, clone Kinds, script string) boxFeatures {
 	t.Helper()
+	_, err := os.Stat("/bin/sh")
+	testenv.Need(t, "sh", err == nil, "no /bin/sh here")
 	self, err := os.Open("/proc/self/exe")
 	if err != nil {
 		t.Fatal(err)

@@ -68,6 +68,9 @@ func (r *Reports) Wait(watch func(step int, at time.Duration)) error {
 	}
 }
 
+// Table is the table that the child runs.
+func (r *Reports) Table() *Table { return r.table }
+
 // Close lets a failed child go. Hanging up needs shutdown(2): for a moment a
 // process forked elsewhere may hold a copy of our end.
 func (r *Reports) Close() error {
@@ -107,7 +110,15 @@ func (p *Proc) Start(conn int, trace bool) (*Child, error) {
 		return nil, fmt.Errorf("open /dev/null: %w", err)
 	}
 	defer unix.Close(null)
-	pid, pidfd, err := table.Fork(p.Clone, [4]int{fd, conn, null, null})
+	// High numbers, so that no dup3 in the table closes what it still needs.
+	fds := [4]int{fd, conn, null, null}
+	for i, low := range fds {
+		if fds[i], err = unix.FcntlInt(uintptr(low), unix.F_DUPFD_CLOEXEC, 64); err != nil {
+			return nil, fmt.Errorf("fcntl F_DUPFD_CLOEXEC: %w", err)
+		}
+		defer unix.Close(fds[i])
+	}
+	pid, pidfd, err := table.Fork(p.Clone, fds)
 	if err != nil {
 		_ = reports.Close() // nobody is there to be let go
 		return nil, err
@@ -139,6 +150,24 @@ func (c *Child) Abandon() {
 	_ = c.Reports.Close()
 	_, _ = syscall.Wait4(c.Pid, nil, 0, nil) // the kernel frees the pid, whatever became of it
 	_ = unix.Close(c.Pidfd)
+}
+
+// WaitExit waits until the process has ended, without reaping it: poll(2) of its
+// pidfd.
+func (c *Child) WaitExit(limit time.Duration) error {
+	fds := []unix.PollFd{{Fd: int32(c.Pidfd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds, int(limit.Milliseconds()))
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return fmt.Errorf("poll: %w", err)
+		case n == 0:
+			return fmt.Errorf("process %d: still there after %v", c.Pid, limit)
+		}
+		return nil
+	}
 }
 
 // write fills the maps of the process in /proc. setgroups must be denied before

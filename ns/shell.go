@@ -68,15 +68,19 @@ func attrOptions(attr uint64) (opts []string) {
 // as descriptor 9 because no name leads to it after pivot_root.
 const ShellPreamble = `# open_tree(2): a copy of the mount at $2, kept aside as $1, with options $3
 tree() {
+	mkdir -p "$T/${1%/*}"
 	if [ -d "$2" ]; then mkdir -p "$T/$1"; else : > "$T/$1"; fi
 	mount --rbind "$2" "$T/$1"
-	[ -z "${3-}" ] || awk -v d="$T/$1" '$5 == d || index($5, d "/") == 1 {print $5}' /proc/self/mountinfo |
-		while read -r m; do mount -o "remount,bind,$3" "$m"; done
+	attr "$T/$1" "${3-}"
 }
-# the part $3 of the tree $2, kept aside as $1
+# the part $3 of the tree $2, kept aside as $1, with options $4
 subtree() {
-	if [ -d "$T/$2/$3" ]; then mkdir -p "$T/$1"; else : > "$T/$1"; fi
-	mount --rbind "$T/$2/$3" "$T/$1"
+	tree "$1" "$T/$2/$3" "${4-}"
+}
+# mount_setattr(2) on $1 and what is mounted in it
+attr() {
+	[ -z "$2" ] || awk -v d="$1" '$5 == d || index($5, d "/") == 1 {print $5, $6}' /proc/self/mountinfo |
+		while read -r m o; do mount -o "remount,bind,$(printf %s "$o" | sed 's/^rw,*//'),$2" "$m"; done
 }
 # move_mount(2): the mount kept aside as $1 gets its place at $2
 place() { mount -c --move "/proc/self/fd/9/$1" "$2"; }

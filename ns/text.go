@@ -129,7 +129,10 @@ func (t *Table) word(c *call, j int, kind byte) string {
 	case 's', 'p', 'a', 'G':
 		return "NULL"
 	case 'K':
-		return "S_IFCHR|" + octal(v&^unix.S_IFCHR)
+		if v&unix.S_IFMT == unix.S_IFREG {
+			return "S_IFREG|" + octal(v&^unix.S_IFMT)
+		}
+		return "S_IFCHR|" + octal(v&^unix.S_IFMT)
 	}
 	return flagWord(kind, v)
 }

@@ -1,0 +1,133 @@
+package pod
+
+import (
+	"bufio"
+	"bytes"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podlab/podlab/ns"
+)
+
+// diagnose says why a container's program wasn't started, and what exit code
+// that makes: 127 not found, 126 found and not executable, as shells count; 125
+// where podlab failed before that. The child waits, so its root can be looked
+// at: execve answers ENOENT for a missing program and for a missing interpreter
+// alike.
+func diagnose(err error, pid int, exec ns.Exec) (error, int) {
+	var e *ns.StepError
+	if !errors.As(err, &e) || e.Key != "exec" {
+		return err, 125
+	}
+	root, openErr := unix.Open(fmt.Sprintf("/proc/%d/root", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if openErr != nil {
+		return err, codeOf(e.Err)
+	}
+	defer unix.Close(root)
+	for _, file := range exec.Candidates() {
+		f, err := openIn(root, file)
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("exec: %s: %w", file, err), 126
+		}
+		defer f.Close()
+		return diagnoseFile(root, f, file, e.Err)
+	}
+	where := ""
+	if !strings.Contains(exec.Path, "/") {
+		where = " in PATH"
+	}
+	return fmt.Errorf("exec: %s: not found%s", exec.Path, where), 127
+}
+
+func codeOf(errno error) int {
+	if errors.Is(errno, unix.ENOENT) {
+		return 127
+	}
+	return 126
+}
+
+// diagnoseFile is about a program that is there.
+func diagnoseFile(root int, f *os.File, file string, errno error) (error, int) {
+	fi, err := f.Stat()
+	switch {
+	case err != nil:
+		return fmt.Errorf("exec: %s: %w", file, err), 126
+	case fi.IsDir():
+		return fmt.Errorf("exec: %s: is a directory", file), 126
+	case !errors.Is(errno, unix.ENOENT) && fi.Mode()&0o111 == 0:
+		return &HintError{fmt.Errorf("exec: %s: not executable (mode %#o)", file, fi.Mode().Perm()), "chmod +x " + file}, 126
+	case !errors.Is(errno, unix.ENOENT):
+		return fmt.Errorf("exec: %s: %w", file, errno), 126
+	}
+	interp := interpreter(f)
+	if interp == "" {
+		return fmt.Errorf("exec: %s: %w", file, errno), 127
+	}
+	if g, err := openIn(root, interp); err == nil {
+		_ = g.Close() // it was only looked for
+		return fmt.Errorf("exec: %s: %w", file, errno), 127
+	}
+	return fmt.Errorf("exec: %s: its interpreter %s: not found", file, interp), 127
+}
+
+// interpreter is the program that the kernel starts for f: the one after #!, or
+// the dynamic linker of an ELF file.
+func interpreter(f *os.File) string {
+	head := make([]byte, 256)
+	n, _ := f.ReadAt(head, 0) // a short file is an answer too
+	if line, ok := bytes.CutPrefix(head[:n], []byte("#!")); ok {
+		line, _, _ = bytes.Cut(line, []byte("\n"))
+		if words := strings.Fields(string(line)); len(words) > 0 {
+			return words[0]
+		}
+		return ""
+	}
+	e, err := elf.NewFile(f)
+	if err != nil {
+		return ""
+	}
+	for _, p := range e.Progs {
+		if p.Type == elf.PT_INTERP && p.Filesz < 4096 {
+			b := make([]byte, p.Filesz)
+			if _, err := p.ReadAt(b, 0); err == nil {
+				return string(bytes.TrimRight(b, "\x00"))
+			}
+		}
+	}
+	return ""
+}
+
+// openIn opens a regular file or directory as a process with that root would
+// see it. O_NONBLOCK: it may be a FIFO that nobody writes to.
+func openIn(root int, path string) (*os.File, error) {
+	fd, err := unix.Openat2(root, path, &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// pidOf is the process of a pidfd, as this PID namespace counts: proc(5),
+// /proc/self/fdinfo. 0 if it is gone.
+func pidOf(pidfd int) int {
+	lines := bufio.NewScanner(strings.NewReader(readSmall("/proc/self/fdinfo/" + strconv.Itoa(pidfd))))
+	for lines.Scan() {
+		if v, ok := strings.CutPrefix(lines.Text(), "Pid:"); ok {
+			pid, _ := strconv.Atoi(strings.TrimSpace(v)) // -1 and garbage alike: no pid
+			return max(pid, 0)
+		}
+	}
+	return 0
+}

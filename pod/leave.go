@@ -1,0 +1,101 @@
+package pod
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podlab/podlab/ns"
+)
+
+// writeState brings state.json up to date. It is a cache for those who look:
+// that it can't be written is no reason to stop a pod.
+func (s *supervisor) writeState() {
+	s.dirty = false
+	out := s.tree.Policy.Outcome(s.lives)
+	st := State{
+		Namespace: s.tree.Namespace, Name: s.tree.Name, UID: s.tree.UID,
+		Started: s.began, Supervisor: unix.Getpid(), Stage: process(s.stage.Pid),
+		Phase: out.Phase, Status: s.tree.Policy.Column(s.lives, s.now()),
+		Containers: map[string]ContainerState{},
+	}
+	if ids := s.tree.Pod.Attach; ids != nil {
+		st.IDBase = uint32(ids.UIDs[0].Host)
+	}
+	for i, l := range s.lives {
+		w := l.Words(s.now())
+		c := ContainerState{State: w.State, Reason: w.Reason, ExitCode: l.Code, Restarts: l.Restarts()}
+		if pid := s.boxes[i].pid; pid > 0 {
+			c.Process = process(pid)
+		}
+		if l.StartedAt > 0 {
+			c.Started = s.began.Add(l.StartedAt)
+		}
+		if l.FinishedAt > 0 {
+			c.Finished = s.began.Add(l.FinishedAt)
+		}
+		st.Containers[s.boxes[i].plan.Name] = c
+	}
+	if err := s.dir.WriteState(st); err != nil {
+		s.emit(Event{Kind: EventStep, Step: ns.Step{Key: "pod.state"}, Err: err})
+	}
+}
+
+// process is pid with the time that it started, in clock ticks since the
+// machine did: what tells it from a later process with the same number.
+func process(pid int) Process {
+	stat := readSmall("/proc/" + strconv.Itoa(pid) + "/stat")
+	// The name, in parentheses, may hold anything: count from the last one.
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 20 {
+		return Process{Pid: pid}
+	}
+	start, _ := strconv.ParseUint(fields[19], 10, 64) // proc(5): field 22, always a number
+	return Process{Pid: pid, Start: start}
+}
+
+// removeDir deletes the pod's directory. Where an ordinary user's pod had a
+// range of ids, some files in it may belong to ids that only a user namespace
+// with that range has power over.
+func (s *supervisor) removeDir() error {
+	err := s.dir.Remove()
+	var foreign *ForeignError
+	if errors.As(err, &foreign) && s.tree != nil && s.tree.Pod.Attach != nil {
+		if err := removeAs(s.tree.Pod.Attach, s.dir); err != nil {
+			return fmt.Errorf("%s: %w", s.dir.Path, err)
+		}
+		err = s.dir.Remove()
+	}
+	if err != nil {
+		_ = s.dir.Close() // what is left is a lost pod's; podlab rm can try again
+	}
+	return err
+}
+
+// removeAs empties the directory with rm(1), which follows no symbolic link, in
+// a user namespace with the pod's ids.
+func removeAs(ids *ns.IDMaps, d *Dir) error {
+	p := ns.Proc{Name: "rm", Clone: ns.Of(ns.User), Attach: ids, Inside: []ns.Step{
+		{Key: "rm.chdir", Op: ns.Chdir{Path: d.Path}},
+		{Key: "rm.exec", Op: ns.Exec{Path: "rm", Args: []string{"rm", "-rf", "--one-file-system", "--", "volumes", "root", "shm", "etc"},
+			Env: []string{"PATH=/usr/bin:/bin"}}},
+	}}
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open /dev/null: %w", err)
+	}
+	defer unix.Close(null)
+	c, err := p.Start(null, false)
+	if err != nil {
+		return err
+	}
+	defer c.Abandon()
+	if err := c.Reports.Wait(nil); err != nil {
+		return err
+	}
+	return c.WaitExit(time.Minute)
+}

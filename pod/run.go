@@ -1,0 +1,271 @@
+package pod
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podlab/podlab/ns"
+	"github.com/podlab/podlab/pod/spec"
+)
+
+// Run runs a pod to its end: it reserves the name, makes the plan, carries it
+// out, and leaves nothing behind. ctx's end stops the pod as Kubernetes would,
+// with SIGTERM, grace, and SIGKILL. The error is podlab's own failure; how the
+// containers fared is in the Status.
+func Run(ctx context.Context, root *Root, p *spec.Pod, in *spec.Input, o Options) (st Status, err error) {
+	// The stage asks for a signal when its parent dies, and the kernel means
+	// this thread: prctl(2) PR_SET_PDEATHSIG.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if ctx.Err() != nil {
+		return st, ctx.Err()
+	}
+	s := &supervisor{began: time.Now(), opts: o, name: p.Name, news: make(chan news, 16)}
+	if s.dir, err = root.Reserve(p.Namespace, p.Name); err != nil {
+		return st, err
+	}
+	defer func() {
+		if err2 := s.removeDir(); err == nil && err2 != nil {
+			err = err2
+		}
+	}()
+	if err := s.plan(p, in); err != nil {
+		return st, err
+	}
+	if err := s.hostSteps(); err != nil {
+		return st, s.named(err)
+	}
+	if err := s.startStage(); err != nil {
+		return st, s.named(err)
+	}
+	err = s.loop(ctx)
+	s.down()
+	return s.status(), err
+}
+
+// supervisor is the one goroutine that decides. Others read what can only be
+// waited for, and tell it over the channel news.
+type supervisor struct {
+	name  string
+	began time.Time
+	opts  Options
+	dir   *Dir
+	tree  *Tree
+	conn  *ns.Conn
+	stage *ns.Child
+	boxes []*container
+	lives []Life // one for each of boxes
+	news  chan news
+	up    bool // the stage's program runs
+	gone  bool // the stage has hung up
+	dirty bool // state.json is behind
+	fault error
+	work  sync.WaitGroup // goroutines that read
+}
+
+// news is what a goroutine has to tell: exactly one field beside box is set.
+type news struct {
+	box  int // index into boxes, or -1 for the stage
+	born bool
+	err  error       // it wasn't born
+	step *stepDone   // a step is done
+	msg  *ns.Message // from the stage
+	gone bool        // the stage has hung up
+}
+
+type stepDone struct {
+	table *ns.Table
+	index int
+	took  time.Duration
+}
+
+// plan looks at the machine and makes the tree.
+func (s *supervisor) plan(p *spec.Pod, in *spec.Input) error {
+	host, err := Probe(p)
+	if err != nil {
+		return err
+	}
+	po := PlanOptions{Dir: s.dir.Path, Rootfs: s.opts.Rootfs, Restart: s.opts.Restart, UID: newUID(), Now: s.began, Input: in}
+	if host.UID == 0 && p.Spec.HostUsers != nil && !*p.Spec.HostUsers {
+		base, err := s.dir.ReserveIDs()
+		if err != nil {
+			return err
+		}
+		po.IDBase = int(base)
+	}
+	if s.tree, err = Plan(p, host, po); err != nil {
+		return err
+	}
+	for i := range s.tree.Containers {
+		s.boxes = append(s.boxes, &container{plan: &s.tree.Containers[i], pidfd: -1})
+	}
+	s.lives = make([]Life, len(s.boxes))
+	return nil
+}
+
+// newUID is a random UUID, RFC 9562 version 4.
+func newUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func (s *supervisor) named(err error) error { return fmt.Errorf("%s: %w", s.name, err) }
+
+func (s *supervisor) now() time.Duration { return time.Since(s.began) }
+
+func (s *supervisor) emit(e Event) {
+	if s.opts.Watch != nil {
+		e.At, e.Pod = s.now(), s.name
+		s.opts.Watch(e)
+	}
+}
+
+// hostSteps prepares the pod's directory.
+func (s *supervisor) hostSteps() error {
+	if !s.opts.Trace {
+		return ns.Compile(s.tree.Pod.Host, false).Run()
+	}
+	for _, step := range s.tree.Pod.Host {
+		t := ns.Compile([]ns.Step{step}, false)
+		calls := texts(t, 0)
+		start := ns.Clock()
+		if err := t.Run(); err != nil {
+			return err
+		}
+		s.emit(Event{Kind: EventStep, Step: step, Calls: calls, Took: ns.Clock() - start})
+	}
+	return nil
+}
+
+// texts are the calls of one step.
+func texts(t *ns.Table, step int) (calls []string) {
+	for _, c := range t.Texts() {
+		if c.Step == step {
+			calls = append(calls, c.Text)
+		}
+	}
+	return calls
+}
+
+// startStage gives birth to the pod stage. It returns before the program in it
+// runs: there is time until then to prepare the containers.
+func (s *supervisor) startStage() error {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("socketpair: %w", err)
+	}
+	s.conn = ns.NewConn(fds[0])
+	start := ns.Clock()
+	s.stage, err = s.tree.Pod.Start(fds[1], s.opts.Trace)
+	_ = unix.Close(fds[1]) // the stage has its own
+	if err != nil {
+		_ = s.conn.Close() // nobody listens
+		return explainClone(err, s.tree.Pod.Clone)
+	}
+	s.watchBirth(-1, s.stage.Reports, start)
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		for {
+			m, err := s.conn.Recv()
+			if err != nil {
+				s.news <- news{box: -1, gone: true}
+				return
+			}
+			s.news <- news{box: int(m.ID), msg: &m}
+		}
+	}()
+	return nil
+}
+
+// explainClone adds what usually forbids namespaces.
+func explainClone(err error, kinds ns.Kinds) error {
+	switch {
+	case !kinds.Has(ns.User):
+		return err
+	case errors.Is(err, unix.EPERM):
+		return &HintError{err, "user namespaces are off for users here: see sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; podlab check tells"}
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EUSERS):
+		return &HintError{err, "the limit on namespaces is reached: sysctl user.max_user_namespaces; podlab check tells"}
+	}
+	return err
+}
+
+// watchBirth reads what a newborn reports.
+func (s *supervisor) watchBirth(box int, r *ns.Reports, start time.Duration) {
+	var watch func(int, time.Duration)
+	if s.opts.Trace {
+		watch = func(step int, at time.Duration) {
+			s.news <- news{box: box, step: &stepDone{r.Table(), step, at - start}}
+			start = at
+		}
+	}
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		if err := r.Wait(watch); err != nil {
+			s.news <- news{box: box, err: err}
+		} else {
+			s.news <- news{box: box, born: true}
+		}
+	}()
+}
+
+// down ends the pod: the stage dies, and with PID 1 of its PID namespace every
+// process in it. Nothing else needs undoing but what lies in the directory.
+func (s *supervisor) down() {
+	start := time.Now()
+	_ = unix.PidfdSendSignal(s.stage.Pidfd, unix.SIGKILL, nil, 0) // it may be dead already
+	for _, b := range s.boxes {
+		b.kill()
+	}
+	_, _ = syscall.Wait4(s.stage.Pid, nil, 0, nil)
+	_ = s.stage.Reports.Close()
+	finished := make(chan struct{})
+	go func() { s.work.Wait(); close(finished) }()
+	for done := false; !done; {
+		select {
+		case n := <-s.news: // nobody may wait for us
+			n.discard()
+		case <-finished:
+			done = true
+		}
+	}
+	for _, b := range s.boxes {
+		b.close()
+	}
+	_ = unix.Close(s.stage.Pidfd)
+	_ = s.conn.Close()
+	s.emit(Event{Kind: EventDown, Took: time.Since(start)})
+}
+
+// discard closes the descriptors of news that come too late.
+func (n news) discard() {
+	if n.msg != nil {
+		for _, fd := range n.msg.FDs {
+			_ = unix.Close(fd) // nobody else has it
+		}
+	}
+}
+
+func (s *supervisor) status() Status {
+	out := s.tree.Policy.Outcome(s.lives)
+	st := Status{Phase: out.Phase, Reason: out.Reason, ExitCode: out.ExitCode}
+	for i, l := range s.lives {
+		st.Containers = append(st.Containers, ContainerStatus{s.boxes[i].plan.Name, l, l.Restarts()})
+	}
+	if out.FirstFailed >= 0 {
+		st.FirstFailed = s.boxes[out.FirstFailed].plan.Name
+	}
+	return st
+}

@@ -1,0 +1,400 @@
+package pod
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"sort"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podlab/podlab/ns"
+	"github.com/podlab/podlab/pod/spec"
+)
+
+// planVolume makes the volume at volumes/NAME of the pod's directory, where the
+// containers take it from: on the host, what lies on disk; in the pod's mount
+// namespace, before it is the pod's root who acts, what is the machine's; and
+// after, what is the pod's own.
+func (pl *planner) planVolume(v *spec.Volume, host, in, own *steps) error {
+	at := "volumes/" + v.Name
+	onHost := pl.opts.Dir + "/" + at
+	switch {
+	case v.HostPath != nil:
+		return pl.hostPath(v, onHost, at, host, in)
+	case v.ConfigMap != nil:
+		files, err := pl.configMapFiles(v.ConfigMap)
+		if err != nil {
+			return fmt.Errorf("volume %s: %w", v.Name, err)
+		}
+		pl.volumeDir(v, onHost, 0o755, host)
+		pl.projection(v.Name, onHost, files, pl.hostOwner(), host)
+	case v.Secret != nil:
+		files, err := pl.secretFiles(v.Secret)
+		if err != nil {
+			return fmt.Errorf("volume %s: %w", v.Name, err)
+		}
+		host.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: onHost, Mode: 0o755})
+		// In memory, as the kubelet keeps it: a secret never meets a disk.
+		own.add("volume.tmpfs["+v.Name+"]", ns.Mount{Source: "tmpfs", Target: at, Type: "tmpfs", Flags: inert, Data: "mode=755" + pl.owner()})
+		pl.projection(v.Name, at, files, nil, own)
+	case v.EmptyDir != nil && v.EmptyDir.Medium == spec.StorageMediumMemory:
+		data := "mode=777" + pl.owner()
+		if q := v.EmptyDir.SizeLimit; q != nil && q.Value() > 0 {
+			data += fmt.Sprintf(",size=%d", q.Value())
+		}
+		host.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: onHost, Mode: 0o755})
+		own.add("volume.tmpfs["+v.Name+"]", ns.Mount{Source: "tmpfs", Target: at, Type: "tmpfs", Flags: unix.MS_NOSUID | unix.MS_NODEV, Data: data})
+		if g, ok := pl.fsGroup(); ok {
+			own.add("volume.group["+v.Name+"]", ns.Chown{Path: at, UID: -1, GID: g})
+			own.add("volume.group["+v.Name+"]", ns.Chmod{Path: at, Mode: 0o2777})
+		}
+	default:
+		pl.volumeDir(v, onHost, 0o777, host)
+		if q := volumeLimit(v); q > 0 {
+			pl.tree.Notes = append(pl.tree.Notes, fmt.Sprintf("volume %s: sizeLimit %s is not enforced on disk yet (a cluster evicts the pod); with medium: Memory it is", v.Name, v.EmptyDir.SizeLimit))
+		}
+	}
+	return nil
+}
+
+func volumeLimit(v *spec.Volume) int64 {
+	if v.EmptyDir == nil || v.EmptyDir.SizeLimit == nil {
+		return 0
+	}
+	return v.EmptyDir.SizeLimit.Value()
+}
+
+// volumeDir is a directory on disk that belongs to the pod's root, and to
+// fsGroup where there is one.
+func (pl *planner) volumeDir(v *spec.Volume, dir string, mode uint32, host *steps) {
+	host.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: dir, Mode: mode})
+	if o := pl.hostOwner(); o != nil {
+		host.add("volume.owner["+v.Name+"]", ns.Chown{Path: dir, UID: o.UID, GID: o.GID})
+		if _, ok := pl.fsGroup(); ok {
+			mode |= 0o2070
+		}
+	}
+	host.add("volume.mode["+v.Name+"]", ns.Chmod{Path: dir, Mode: mode}) // mkdir(2) heeds the caller's umask
+}
+
+// fsGroup is the group that volumes belong to, as the pod counts.
+func (pl *planner) fsGroup() (int, bool) {
+	sc := pl.pod.Spec.SecurityContext
+	if sc == nil || sc.FSGroup == nil {
+		return 0, false
+	}
+	return int(*sc.FSGroup), true
+}
+
+// hostOwner is who files of a volume must belong to on the host so that they
+// are root's, and fsGroup's, in the pod. nil: as they are.
+func (pl *planner) hostOwner() *user {
+	g, given := pl.fsGroup()
+	if pl.host.UID != 0 || pl.ids == nil && !given {
+		return nil // an ordinary user can't give files away; in his pod they are root's as they are
+	}
+	u := &user{UID: 0, GID: g}
+	if pl.ids != nil {
+		u.UID, _ = pl.ids.UIDs.ToHost(0)
+		u.GID, _ = pl.ids.GIDs.ToHost(g)
+	}
+	return u
+}
+
+// hostPath shows a file or directory of the machine. It is found by the
+// caller's rights, once, when the pod starts.
+func (pl *planner) hostPath(v *spec.Volume, onHost, at string, host, in *steps) error {
+	if err := checkHostPath(pl.host, v); err != nil {
+		return err
+	}
+	src := v.HostPath.Path
+	have := spec.HostPathType(pl.host.Paths[src])
+	if have == "" && *v.HostPath.Type == spec.HostPathDirectoryOrCreate {
+		have = spec.HostPathDirectory
+		host.add("hostpath.create["+v.Name+"]", ns.MkdirAll{Path: src, Mode: 0o755})
+	} else if have == "" {
+		host.add("hostpath.create["+v.Name+"]", ns.WriteFile{Path: src, Create: true, Mode: 0o644})
+	}
+	if have == spec.HostPathDirectory {
+		host.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: onHost, Mode: 0o755})
+	} else {
+		host.add("volume.dir["+v.Name+"]", ns.WriteFile{Path: onHost, Create: true, Mode: 0o600})
+	}
+	in.add("volume.bind["+v.Name+"]", ns.Mount{Source: src, Target: at, Flags: unix.MS_BIND | unix.MS_REC})
+	return nil
+}
+
+// A projected file: content, and its place below the volume.
+type projected struct {
+	path string
+	data string
+	mode uint32
+}
+
+// project picks the keys that items names, or all of them.
+func project(kind, name string, data map[string]string, items []spec.KeyToPath, mode *int32, optional bool) ([]projected, error) {
+	def := uint32(0o644)
+	if mode != nil {
+		def = uint32(*mode)
+	}
+	var files []projected
+	if len(items) == 0 {
+		for k, v := range data {
+			files = append(files, projected{k, v, def})
+		}
+		sort.Slice(files, func(i, j int) bool { return files[i].path < files[j].path })
+		return files, nil
+	}
+	for _, it := range items {
+		v, ok := data[it.Key]
+		if !ok {
+			if optional {
+				continue
+			}
+			return nil, fmt.Errorf("%s %s has no key %s", kind, name, it.Key)
+		}
+		f := projected{it.Path, v, def}
+		if it.Mode != nil {
+			f.mode = uint32(*it.Mode)
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+func (pl *planner) configMapFiles(src *spec.ConfigMapVolumeSource) ([]projected, error) {
+	data, err := pl.configMap(src.Name, yes(src.Optional))
+	if err != nil {
+		return nil, err
+	}
+	return project("ConfigMap", src.Name, data, src.Items, src.DefaultMode, yes(src.Optional))
+}
+
+func (pl *planner) secretFiles(src *spec.SecretVolumeSource) ([]projected, error) {
+	data, err := pl.secret(src.SecretName, yes(src.Optional))
+	if err != nil {
+		return nil, err
+	}
+	return project("Secret", src.SecretName, data, src.Items, src.DefaultMode, yes(src.Optional))
+}
+
+var errNotInInput = errors.New("not among the documents given; podlab has no API server to ask")
+
+// configMap is the data of one, binary data included; nil if it is optional and
+// missing.
+func (pl *planner) configMap(name string, optional bool) (map[string]string, error) {
+	cm := (*spec.ConfigMap)(nil)
+	if pl.opts.Input != nil {
+		cm = pl.opts.Input.ConfigMap(pl.pod.Namespace, name)
+	}
+	if cm == nil {
+		if optional {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("ConfigMap %s: %w", name, errNotInInput)
+	}
+	data := map[string]string{}
+	for k, v := range cm.Data {
+		data[k] = v
+	}
+	for k, v := range cm.BinaryData {
+		data[k] = string(v)
+	}
+	return data, nil
+}
+
+func (pl *planner) secret(name string, optional bool) (map[string]string, error) {
+	s := (*spec.Secret)(nil)
+	if pl.opts.Input != nil {
+		s = pl.opts.Input.Secret(pl.pod.Namespace, name)
+	}
+	if s == nil {
+		if optional {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("Secret %s: %w", name, errNotInInput)
+	}
+	data := map[string]string{}
+	for k, v := range s.Data {
+		data[k] = string(v)
+	}
+	return data, nil
+}
+
+// projection lays files out as the kubelet's atomic writer does: the files in a
+// directory named for the time, a link ..data to it, and links through ..data
+// where users look. Renaming a new ..data over the old one changes all files at
+// once.
+func (pl *planner) projection(name, dir string, files []projected, owner *user, s *steps) {
+	version := pl.opts.Now.UTC().Format("..2006_01_02_15_04_05.000000000")
+	key := func(what string) string { return "volume." + what + "[" + name + "]" }
+	own := func(p string) {
+		if owner != nil {
+			s.add(key("owner"), ns.Chown{Path: p, UID: owner.UID, GID: owner.GID})
+		}
+	}
+	s.add(key("version"), ns.Mkdir{Path: dir + "/" + version, Mode: 0o755})
+	s.add(key("mode"), ns.Chmod{Path: dir + "/" + version, Mode: 0o755})
+	own(dir + "/" + version)
+	made, links := map[string]bool{}, map[string]bool{}
+	for _, f := range files {
+		for i, r := range f.path {
+			if sub := f.path[:i]; r == '/' && !made[sub] {
+				made[sub] = true
+				s.add(key("version"), ns.Mkdir{Path: dir + "/" + version + "/" + sub, Mode: 0o755})
+				s.add(key("mode"), ns.Chmod{Path: dir + "/" + version + "/" + sub, Mode: 0o755})
+				own(dir + "/" + version + "/" + sub)
+			}
+		}
+		p := dir + "/" + version + "/" + f.path
+		mode := f.mode
+		if _, ok := pl.fsGroup(); ok {
+			mode |= 0o440 // fsGroup must be able to read
+		}
+		s.add(key("file"), ns.WriteFile{Path: p, Data: f.data, Create: true, Mode: 0o600})
+		own(p)
+		s.add(key("mode"), ns.Chmod{Path: p, Mode: mode})
+		links[strings.SplitN(f.path, "/", 2)[0]] = true
+	}
+	s.add(key("data"), ns.Symlink{Target: version, Link: dir + "/..data"})
+	for _, l := range sortedKeys(links) {
+		s.add(key("link"), ns.Symlink{Target: "..data/" + l, Link: dir + "/" + l})
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// openMounts takes copies of everything that the container will see of the pod
+// and of the machine, while they can still be named.
+func (pl *planner) openMounts(c *spec.Container, in *steps) {
+	if pl.rootfsDir() == "" {
+		pl.openToolbox(in)
+	}
+	pl.openHost(in)
+	in.add("shm.open", ns.OpenTree{Path: "shm", Name: "shm"})
+	for _, f := range podEtc {
+		if !mountsOver(c, "/etc/"+f) {
+			in.add("etc.open["+f+"]", ns.OpenTree{Path: "etc/" + f, Name: "pod/" + f})
+		}
+	}
+	for i, m := range c.VolumeMounts {
+		attr := uint64(0)
+		if m.ReadOnly || pl.alwaysReadOnly(m.Name) {
+			attr = unix.MOUNT_ATTR_RDONLY
+		}
+		name, key := fmt.Sprintf("mount/%d", i), "["+m.Name+"]"
+		if m.SubPath == "" {
+			in.add("volume.open"+key, ns.OpenTree{Path: "volumes/" + m.Name, Name: name, Attr: attr})
+			continue
+		}
+		if pl.writable(m.Name) {
+			// The kubelet makes a subPath that isn't there.
+			in.add("volume.subdir"+key, ns.MkdirIn{Dir: "volumes/" + m.Name, Path: path.Clean(m.SubPath), Mode: 0o755})
+		}
+		in.add("volume.subpath"+key, ns.OpenTree{Path: "volumes/" + m.Name, Name: name + "/whole"})
+		in.add("volume.subpath"+key, ns.Subtree{Tree: name + "/whole", Path: path.Clean(m.SubPath), Name: name, Attr: attr})
+	}
+}
+
+// alwaysReadOnly: the kubelet mounts these read-only whatever the manifest says.
+func (pl *planner) alwaysReadOnly(volume string) bool {
+	v := pl.volume(volume)
+	return v.ConfigMap != nil || v.Secret != nil
+}
+
+func (pl *planner) writable(volume string) bool { return !pl.alwaysReadOnly(volume) }
+
+func (pl *planner) volume(name string) *spec.Volume {
+	for i := range pl.pod.Spec.Volumes {
+		if pl.pod.Spec.Volumes[i].Name == name {
+			return &pl.pod.Spec.Volumes[i]
+		}
+	}
+	return &spec.Volume{} // validation has found all names
+}
+
+// placeMounts puts them where the manifest says, the outer before the inner.
+func (pl *planner) placeMounts(c *spec.Container, in *steps) {
+	for _, f := range podEtc {
+		if mountsOver(c, "/etc/"+f) {
+			continue
+		}
+		in.add("etc.dir", ns.MkdirAll{Path: "/etc", Mode: 0o755})
+		in.add("etc.file["+f+"]", ns.Touch{Path: "/etc/" + f})
+		in.add("etc.mount["+f+"]", ns.MoveTree{Name: "pod/" + f, Target: "/etc/" + f})
+	}
+	order := make([]int, len(c.VolumeMounts))
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(a, b int) bool {
+		return path.Clean(c.VolumeMounts[order[a]].MountPath) < path.Clean(c.VolumeMounts[order[b]].MountPath)
+	})
+	for _, i := range order {
+		m := &c.VolumeMounts[i]
+		target := path.Clean("/" + m.MountPath)
+		if pl.mountsFile(m) {
+			in.add("volume.target["+m.Name+"]", ns.MkdirAll{Path: path.Dir(target), Mode: 0o755})
+			in.add("volume.target["+m.Name+"]", ns.Touch{Path: target})
+		} else {
+			in.add("volume.target["+m.Name+"]", ns.MkdirAll{Path: target, Mode: 0o755})
+		}
+		in.add("volume.place["+m.Name+"]", ns.MoveTree{Name: fmt.Sprintf("mount/%d", i), Target: target})
+	}
+}
+
+// mountsFile: what is mounted is a file, so a file must be there to mount it on.
+func (pl *planner) mountsFile(m *spec.VolumeMount) bool {
+	v := pl.volume(m.Name)
+	switch {
+	case v.HostPath != nil && m.SubPath == "":
+		have := spec.HostPathType(pl.host.Paths[v.HostPath.Path])
+		if have == "" {
+			return v.HostPath.Type != nil && *v.HostPath.Type == spec.HostPathFileOrCreate
+		}
+		return have != spec.HostPathDirectory
+	case v.HostPath != nil:
+		have, ok := pl.host.Paths[path.Join(v.HostPath.Path, m.SubPath)]
+		return ok && have != "" && have != string(spec.HostPathDirectory)
+	case m.SubPath == "":
+		return false
+	}
+	return pl.projectsFile(v, path.Clean(m.SubPath))
+}
+
+// projectsFile: sub is a key of a ConfigMap or Secret, and no directory of keys.
+func (pl *planner) projectsFile(v *spec.Volume, sub string) bool {
+	var files []projected
+	switch {
+	case v.ConfigMap != nil:
+		files, _ = pl.configMapFiles(v.ConfigMap) // planVolume has reported the error
+	case v.Secret != nil:
+		files, _ = pl.secretFiles(v.Secret)
+	}
+	for _, f := range files {
+		if f.path == sub {
+			return true
+		}
+	}
+	return false
+}
+
+// mountsOver: the container mounts a volume at or above file itself.
+func mountsOver(c *spec.Container, file string) bool {
+	for _, m := range c.VolumeMounts {
+		p := path.Clean("/" + m.MountPath)
+		if p == file || strings.HasPrefix(file, p+"/") {
+			return true
+		}
+	}
+	return false
+}
