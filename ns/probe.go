@@ -164,6 +164,7 @@ var probes = []probe{
 	{"mount.overlay", "mount overlay", podKinds, mounts(fs("tmpfs", ""),
 		Mkdir{at + "/lower", 0o755}, Mkdir{at + "/upper", 0o755}, Mkdir{at + "/work", 0o755}, Mkdir{at + "/both", 0o755},
 		Mount{"overlay", at + "/both", "overlay", 0, "lowerdir=" + at + "/lower,upperdir=" + at + "/upper,workdir=" + at + "/work", false}), true},
+	{"pivot_root", "change the root by pivot_root", podKinds, mounts(fs("tmpfs", ""), Chdir{at}, PivotRoot{}), true},
 	// Since 5.12, and one call for a whole tree of mounts.
 	{"mount.tree", "open_tree, mount_setattr, move_mount", podKinds, mounts(
 		OpenTree{Path: "/", Name: "root", Attr: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID}, MoveTree{"root", at}), true},

@@ -91,6 +91,8 @@ func (m *machine) becauseStep(q probe, clone Kinds, errno unix.Errno) (why, do s
 	switch {
 	case q.key == "oom.lower" && (errno == unix.EACCES || errno == unix.EPERM):
 		return "needs CAP_SYS_RESOURCE on the host: podlab leaves the value as it is and says so", ""
+	case strings.HasSuffix(q.key, "pivot_root") && errno == unix.EINVAL:
+		return "the root is the initial ramfs, which can't be left: pivot_root(2)", "boot from a root file system, or start podlab after switch_root(8)"
 	case isMount && errno == unix.ENODEV:
 		if kind == "overlay" {
 			return "the kernel has no overlay", "as root: modprobe overlay"

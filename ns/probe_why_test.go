@@ -58,6 +58,7 @@ func TestBecause(t *testing.T) {
 			m.mounts = []string{"/", "/sys/fs/cgroup", "/sys/kernel/debug", "/sys/firmware"}
 		}), unix.EPERM, No, "covered (/sys/firmware)", "unmask=ALL"},
 		{"no proc at all", "mount.proc", "do", podKinds.With(User), user, unix.EPERM, No, "no /proc in sight", ""},
+		{"an initramfs", "userns.pivot_root", "do", podKinds, user, unix.EINVAL, No, "initial ramfs", "switch_root"},
 		{"no overlay", "mount.overlay", "do", podKinds, user, unix.ENODEV, No, "no overlay", "modprobe overlay"},
 		{"no mqueue", "mount.mqueue", "do", podKinds, user, unix.ENODEV, No, "built without", ""},
 		{"old overlay", "userns.mount.overlay", "do", podKinds.With(User), user, unix.EPERM, No, "5.11", ""},
