@@ -19,6 +19,8 @@ type entry struct {
 // entries is the list of verbs, in the order of the overview.
 func entries() []entry {
 	return []entry{
+		{"run", nil, "run the pods of a manifest here, until they end", runCommand},
+		{"plan", nil, "show how a pod would be made: text, JSON or a shell script", planCommand},
 		{"explain", nil, "say what a manifest field does here, or why it is refused", explainCommand},
 		{"check", nil, "say what this kernel, user and cgroup setup can and can't do", checkCommand},
 		{"ns", nil, "show who shares which namespace", nsCommand},

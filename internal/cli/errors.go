@@ -32,7 +32,6 @@ func (f *failure) Error() string {
 }
 
 func (f *failure) Unwrap() error { return f.err }
-func (f *failure) Hint() string  { return f.hint }
 
 // exit ends the command with a code and no message.
 func exit(code int) error {
@@ -47,9 +46,16 @@ func usage(verb string, err error) error {
 	return context(verb, err)
 }
 
-// context puts what was being done before err, and keeps its code and hint.
+// context puts what was being done before err, or before each error of several, and keeps codes and hints.
 func context(what string, err error) error {
-	return fmt.Errorf("%s: %w", what, err)
+	all := unjoin(err)
+	if len(all) == 1 {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	for i, e := range all {
+		all[i] = fmt.Errorf("%s: %w", what, e)
+	}
+	return errors.Join(all...)
 }
 
 // withHint is an error with podlab's own exit code and a hint.

@@ -156,12 +156,26 @@ func (l *lines) flush() {
 	if l.buf = l.buf[:0]; cap(l.buf) > 8*maxLine {
 		l.buf = nil
 	}
-	if err != nil && l.err == nil {
+	if err != nil {
+		l.fail(err)
+	}
+}
+
+// fail notes that nobody reads any more.
+func (l *lines) fail(err error) {
+	if l.err == nil {
 		l.err = err
 		if l.broken != nil {
 			l.broken(err)
 		}
 	}
+}
+
+// fault is fail for who writes past lines.
+func (l *lines) fault(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail(err)
 }
 
 // newLines is the containers' output to f.

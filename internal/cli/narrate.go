@@ -27,7 +27,36 @@ type narrator struct {
 	mu   sync.Mutex
 }
 
-const wideKey = 18 // most keys fit
+const wideKey = 26 // most keys fit
+
+// foldCalls makes a call that comes again and again readable: the first of them, and how many more there are. A call
+// with a file's content in it is cut.
+func foldCalls(calls []string) []string {
+	const rows, long = 4, 400
+	var out []string
+	for i := 0; i < len(calls); {
+		name, _, _ := strings.Cut(calls[i], "(")
+		n := 1
+		for i+n < len(calls) && strings.HasPrefix(calls[i+n], name+"(") {
+			n++
+		}
+		show := n
+		if n > rows {
+			show = 1
+		}
+		for _, c := range calls[i : i+show] {
+			if len(c) > long {
+				c = fmt.Sprintf("%s… (%d bytes)", strings.ToValidUTF8(c[:long-40], ""), len(c))
+			}
+			out = append(out, cleanString(c))
+		}
+		if n > show {
+			out = append(out, fmt.Sprintf("… and %d more %s", n-show, name))
+		}
+		i += n
+	}
+	return out
+}
 
 func (n *narrator) step(d done) {
 	n.mu.Lock()
@@ -38,7 +67,7 @@ func (n *narrator) step(d done) {
 // line is: who, key, time, the system calls as strace prints them, and why, after a #.
 func (n *narrator) line(d done) string {
 	on := n.u.errColor
-	calls := cleanString(strings.Join(d.calls, "; "))
+	calls := strings.Join(foldCalls(d.calls), "; ")
 	if len(d.calls) == 0 {
 		calls = "(no system call of its own)"
 	}
@@ -57,7 +86,9 @@ func (n *narrator) line(d done) string {
 func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-len(s))) }
 
 // millis is a duration in milliseconds, aligned for what a step takes.
-func millis(d time.Duration) string { return fmt.Sprintf("%8.3f ms", float64(d)/float64(time.Millisecond)) }
+func millis(d time.Duration) string {
+	return fmt.Sprintf("%8.3f ms", float64(d)/float64(time.Millisecond))
+}
 
 // firstSentence ends at the first full stop that is followed by a space, or nothing. A stop inside e.g. "0.1" isn't.
 func firstSentence(text string) string {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/podlab/podlab/docs"
 )
 
@@ -20,11 +22,11 @@ func TestNarratorLine(t *testing.T) {
 		want string
 	}{
 		{done{who: "web/app", key: "proc.mount", doc: "proc.mount", calls: []string{`mount("proc", "/proc")`}, took: 61 * time.Microsecond},
-			"web/app  proc.mount             0.061 ms  mount(\"proc\", \"/proc\")  # " + why + "\n"},
+			"web/app  proc.mount                     0.061 ms  mount(\"proc\", \"/proc\")  # " + why + "\n"},
 		{done{who: "web", key: "x[a]", doc: "no such key", calls: []string{"a()", "b()"}, took: time.Second},
-			"web      x[a]                1000.000 ms  a(); b()\n"},
+			"web      x[a]                        1000.000 ms  a(); b()\n"},
 		{done{who: "web", key: "x", took: 0, err: errors.New("EPERM\x1b")},
-			"web      x                      0.000 ms  (no system call of its own)  ! EPERM\\x1b\n"},
+			"web      x                              0.000 ms  (no system call of its own)  ! EPERM\\x1b\n"},
 	} {
 		if got := n.line(c.d); got != c.want {
 			t.Errorf("got  %q\nwant %q", got, c.want)
@@ -50,5 +52,14 @@ web/app   (all of them)      1.000 ms   1
 `
 	if got := x.render(false); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestFoldCalls(t *testing.T) {
+	long := "write(<fd>, \"" + strings.Repeat("x", 1000) + "\", 1000)"
+	got := foldCalls([]string{"a(1)", "b(1)", "b(2)", "b(3)", "b(4)", "b(5)", "c(1)", "c(2)", long})
+	want := []string{"a(1)", "b(1)", "… and 4 more b", "c(1)", "c(2)", long[:360] + "… (1021 bytes)"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("foldCalls (-want +got):\n%s", d)
 	}
 }

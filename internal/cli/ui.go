@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/podlab/podlab/pod"
 )
 
 // ui is how a command speaks to the person who typed it.
@@ -98,11 +100,23 @@ func (u *ui) warn(format string, args ...any) {
 func (u *ui) fail(err error) {
 	for _, e := range unjoin(err) {
 		u.message("", cleanString(e.Error()))
-		var h interface{ Hint() string }
-		if errors.As(e, &h) && h.Hint() != "" {
-			u.hint(h.Hint())
+		if h := hintOf(e); h != "" {
+			u.hint(h)
 		}
 	}
+}
+
+// hintOf is what can be done about err, or "".
+func hintOf(err error) string {
+	var own *failure
+	var pods *pod.HintError
+	switch {
+	case errors.As(err, &own) && own.hint != "":
+		return own.hint
+	case errors.As(err, &pods):
+		return pods.Hint
+	}
+	return ""
 }
 
 func (u *ui) hint(text string) {

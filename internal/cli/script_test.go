@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/podlab/podlab/internal/testenv"
+	_ "github.com/podlab/podlab/ns/stage" // the test binary is podlab, so it must be the stage as well
+)
+
+// TestMain makes the test binary podlab, where it is called by that name.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"podlab": func() { os.Exit(Main(os.Args, os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestScripts runs testdata/*.txt. They know two more commands:
+//
+//	exits CODE COMMAND…    run it, and want that exit code
+//	need FEATURE           skip without it, unless PODLAB_MUST says it is there: root, or a program's name
+//
+// and $EXAMPLES, the directory of the examples.
+func TestScripts(t *testing.T) {
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		UpdateScripts:       os.Getenv("PODLAB_UPDATE") != "",
+		Setup: func(e *testscript.Env) error {
+			e.Vars = append(e.Vars, "EXAMPLES="+examples, "PODLAB_ROOT="+e.WorkDir+"/state", "TERM=xterm")
+			e.Values["t"] = e.T()
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits,
+			"need":  need,
+		},
+	})
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 || neg {
+		ts.Fatalf("usage: exits CODE COMMAND…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var ee *exec.ExitError
+	if errors.As(err, &ee) {
+		got = ee.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Logf("stdout:\n%sstderr:\n%s", ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+		ts.Fatalf("got exit code %d, want %d", got, want)
+	}
+}
+
+func need(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 || neg {
+		ts.Fatalf("usage: need FEATURE")
+	}
+	ok, why := false, "not on PATH"
+	switch args[0] {
+	case "root":
+		ok, why = os.Geteuid() == 0, "run by an ordinary user"
+	default:
+		_, err := exec.LookPath(args[0])
+		ok = err == nil
+	}
+	if !ok && testenv.Must(args[0]) {
+		ts.Fatalf("%s: %s (PODLAB_MUST says this machine has it)", args[0], why)
+	}
+	if !ok {
+		t := ts.Value("t").(testscript.T)
+		t.Skip(args[0] + ": " + why)
+	}
+}
+
+// Every verb has a help text with a session in it, and every script is about something that exists.
+func TestEveryCommandIsExplained(t *testing.T) {
+	u := newUI(os.Stdin, os.Stdout, os.Stderr)
+	var seen []string
+	for _, e := range entries() {
+		c := e.command(u)
+		if c.Description == "" || c.Action == nil {
+			t.Errorf("%s: no description or no action", e.name)
+		}
+		if slices.Contains(seen, e.name) {
+			t.Errorf("%s: twice", e.name)
+		}
+		seen = append(append(seen, e.name), e.aliases...)
+		for _, name := range []string{"color", "root", "help", "h"} {
+			if _, ok := indexFlags(c.Flags)[name]; !ok {
+				t.Errorf("%s: no --%s", e.name, name)
+			}
+		}
+	}
+}
