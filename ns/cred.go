@@ -24,7 +24,13 @@ func (s SetGroups) Calls(t *Table) {
 	t.call(unix.SYS_SETGROUPS, num(len(s.GIDs)), list)
 }
 
-func (s SetGroups) Shell() string { return "# setgroups(2) " + fmt.Sprint(s.GIDs) }
+// The words of setpriv(1) collect in $P until exec.
+func (s SetGroups) Shell() string {
+	if len(s.GIDs) == 0 {
+		return `P="$P --clear-groups"`
+	}
+	return `P="$P --groups ` + strings.ReplaceAll(strings.Trim(fmt.Sprint(s.GIDs), "[]"), " ", ",") + `"`
+}
 
 // SetGID is setresgid(2): real, effective and saved.
 type SetGID struct{ GID uint32 }
@@ -33,7 +39,7 @@ func (s SetGID) Calls(t *Table) {
 	t.call(unix.SYS_SETRESGID, num(s.GID), num(s.GID), num(s.GID))
 }
 
-func (s SetGID) Shell() string { return fmt.Sprintf("# setresgid(2) %d", s.GID) }
+func (s SetGID) Shell() string { return fmt.Sprintf(`P="$P --regid %d"`, s.GID) }
 
 // SetUID is setresuid(2). Leaving user 0 clears the effective and permitted
 // capabilities, capabilities(7), so what needs them comes before.
@@ -43,7 +49,7 @@ func (s SetUID) Calls(t *Table) {
 	t.call(unix.SYS_SETRESUID, num(s.UID), num(s.UID), num(s.UID))
 }
 
-func (s SetUID) Shell() string { return fmt.Sprintf("# setresuid(2) %d", s.UID) }
+func (s SetUID) Shell() string { return fmt.Sprintf(`P="$P --reuid %d"`, s.UID) }
 
 // Caps is a set of capabilities, a bit each as in capabilities(7).
 type Caps uint64
@@ -72,7 +78,7 @@ func (b BoundCaps) Calls(t *Table) {
 }
 
 func (b BoundCaps) Shell() string {
-	return fmt.Sprintf("# prctl(2) PR_CAPBSET_DROP: all capabilities but %#x", uint64(b.Keep))
+	return `P="$P --bounding-set=-all` + strings.ToLower(strings.ReplaceAll("|"+b.Keep.String(), "|CAP_", ",+")) + ` --inh-caps=-all"`
 }
 
 // SetCaps is capset(2): effective and permitted become Keep, inheritable
@@ -86,7 +92,9 @@ func (s SetCaps) Calls(t *Table) {
 	t.call(unix.SYS_CAPSET, t.block(bytesOf(&hdr)), t.block(bytesOf(&data)))
 }
 
-func (s SetCaps) Shell() string { return fmt.Sprintf("# capset(2) %#x", uint64(s.Keep)) }
+func (s SetCaps) Shell() string {
+	return "# capset(2): here execve(2) makes the effective set, from the bounding set or empty"
+}
 
 // NoNewPrivs is prctl(2) PR_SET_NO_NEW_PRIVS: set-user-ID bits and file
 // capabilities mean nothing from now on, for all descendants.
@@ -95,7 +103,7 @@ type NoNewPrivs struct{}
 func (NoNewPrivs) Calls(t *Table) {
 	t.call(unix.SYS_PRCTL, num(unix.PR_SET_NO_NEW_PRIVS), num(1), num(0), num(0), num(0))
 }
-func (NoNewPrivs) Shell() string { return "# prctl(2) PR_SET_NO_NEW_PRIVS" }
+func (NoNewPrivs) Shell() string { return `P="$P --no-new-privs"` }
 
 // DeathSignal is prctl(2) PR_SET_PDEATHSIG: SIGKILL when the parent's thread
 // dies. A change of credentials clears it, so it comes after them.
@@ -104,13 +112,13 @@ type DeathSignal struct{}
 func (DeathSignal) Calls(t *Table) {
 	t.call(unix.SYS_PRCTL, num(unix.PR_SET_PDEATHSIG), num(int(unix.SIGKILL)), num(0), num(0), num(0))
 }
-func (DeathSignal) Shell() string { return "# prctl(2) PR_SET_PDEATHSIG SIGKILL" }
+func (DeathSignal) Shell() string { return `P="$P --pdeathsig KILL"` }
 
 // Session is setsid(2): away from the caller's terminal and its Ctrl-C.
 type Session struct{}
 
 func (Session) Calls(t *Table) { t.call(unix.SYS_SETSID) }
-func (Session) Shell() string  { return "# setsid(2)" }
+func (Session) Shell() string  { return `P="setsid $P"` }
 
 // DefaultSignals makes every signal do its default action again and none be
 // blocked. An ignored signal stays ignored across execve (signal(7)), and a

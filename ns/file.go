@@ -18,7 +18,7 @@ func (m Mkdir) Calls(t *Table) {
 	t.call(unix.SYS_MKDIRAT, num(atCWD), t.str(m.Path), num(m.Mode)).unless(0, unix.EEXIST)
 }
 
-func (m Mkdir) Shell() string { return fmt.Sprintf("mkdir -p -m %#o %s", m.Mode, quote(m.Path)) }
+func (m Mkdir) Shell() string { return fmt.Sprintf("mkdir -p -m %#o %s", m.Mode, Quote(m.Path)) }
 
 // MkdirAll makes Path and what is missing above it.
 type MkdirAll struct {
@@ -35,7 +35,7 @@ func (m MkdirAll) Calls(t *Table) {
 	}
 }
 
-func (m MkdirAll) Shell() string { return "mkdir -p " + quote(m.Path) }
+func (m MkdirAll) Shell() string { return "mkdir -p " + Quote(m.Path) }
 
 // MkdirIn makes Path below Dir, with what is missing above it. Symbolic links
 // in Path lead nowhere but below Dir: each parent is resolved by openat2(2)
@@ -61,7 +61,7 @@ func (m MkdirIn) Calls(t *Table) {
 	t.call(unix.SYS_CLOSE, root)
 }
 
-func (m MkdirIn) Shell() string { return "mkdir -p " + quote(m.Dir+"/"+m.Path) }
+func (m MkdirIn) Shell() string { return "mkdir -p " + Quote(m.Dir+"/"+m.Path) }
 
 // Touch makes an empty file to mount something on, if nothing is there:
 // mknod(2), which unlike open(2) neither follows a link nor waits for a FIFO.
@@ -71,7 +71,7 @@ func (f Touch) Calls(t *Table) {
 	t.call(unix.SYS_MKNODAT, num(atCWD), t.str(f.Path), num(unix.S_IFREG|0o644), num(0)).unless(0, unix.EEXIST)
 }
 
-func (f Touch) Shell() string { return "[ -e " + quote(f.Path) + " ] || : > " + quote(f.Path) }
+func (f Touch) Shell() string { return "[ -e " + Quote(f.Path) + " ] || : > " + Quote(f.Path) }
 
 // WriteFile opens Path, writes Data in one write(2) and closes it: files of
 // /proc take a value whole or not at all. With Create the file is made, or
@@ -98,9 +98,9 @@ func (w WriteFile) Calls(t *Table) {
 }
 
 func (w WriteFile) Shell() string {
-	s := "printf %s " + quote(w.Data) + " > " + quote(w.Path)
+	s := "printf %s " + Quote(w.Data) + " > " + Quote(w.Path)
 	if w.Create {
-		s += fmt.Sprintf("; chmod %#o %s", w.Mode, quote(w.Path))
+		s += fmt.Sprintf("; chmod %#o %s", w.Mode, Quote(w.Path))
 	}
 	return s
 }
@@ -112,7 +112,7 @@ func (s Symlink) Calls(t *Table) {
 	t.call(unix.SYS_SYMLINKAT, t.str(s.Target), num(atCWD), t.str(s.Link))
 }
 
-func (s Symlink) Shell() string { return "ln -s " + quote(s.Target) + " " + quote(s.Link) }
+func (s Symlink) Shell() string { return "ln -s " + Quote(s.Target) + " " + Quote(s.Link) }
 
 // Mknod makes a character device, mknod(2). The kernel allows it only outside
 // user namespaces: EPERM.
@@ -127,7 +127,7 @@ func (m Mknod) Calls(t *Table) {
 }
 
 func (m Mknod) Shell() string {
-	return fmt.Sprintf("mknod -m %#o %s c %d %d", m.Mode, quote(m.Path), m.Major, m.Minor)
+	return fmt.Sprintf("mknod -m %#o %s c %d %d", m.Mode, Quote(m.Path), m.Major, m.Minor)
 }
 
 // Chown is chown(2), not following a symbolic link.
@@ -140,7 +140,7 @@ func (c Chown) Calls(t *Table) {
 	t.call(unix.SYS_FCHOWNAT, num(atCWD), t.str(c.Path), num(uint32(c.UID)), num(uint32(c.GID)), num(unix.AT_SYMLINK_NOFOLLOW))
 }
 
-func (c Chown) Shell() string { return fmt.Sprintf("chown -h %d:%d %s", c.UID, c.GID, quote(c.Path)) }
+func (c Chown) Shell() string { return fmt.Sprintf("chown -h %d:%d %s", c.UID, c.GID, Quote(c.Path)) }
 
 // Chmod is chmod(2).
 type Chmod struct {
@@ -152,13 +152,13 @@ func (c Chmod) Calls(t *Table) {
 	t.call(unix.SYS_FCHMODAT, num(atCWD), t.str(c.Path), num(c.Mode))
 }
 
-func (c Chmod) Shell() string { return fmt.Sprintf("chmod %#o %s", c.Mode, quote(c.Path)) }
+func (c Chmod) Shell() string { return fmt.Sprintf("chmod %#o %s", c.Mode, Quote(c.Path)) }
 
 // Chdir is chdir(2).
 type Chdir struct{ Path string }
 
 func (c Chdir) Calls(t *Table) { t.call(unix.SYS_CHDIR, t.str(c.Path)) }
-func (c Chdir) Shell() string  { return "cd " + quote(c.Path) }
+func (c Chdir) Shell() string  { return "cd " + Quote(c.Path) }
 
 // Umask is umask(2): the permission bits that new files don't get.
 type Umask struct{ Mask uint32 }
@@ -239,9 +239,9 @@ func (e Exec) Calls(t *Table) {
 
 func (e Exec) Shell() string {
 	var b strings.Builder
-	b.WriteString("exec env -i")
+	b.WriteString("exec $P -- env --default-signal -i") // sh starts what is in the background with SIGINT ignored
 	for _, w := range append(append([]string{}, e.Env...), e.Args...) {
-		b.WriteString(" " + quote(w))
+		b.WriteString(" " + Quote(w))
 	}
 	return b.String()
 }

@@ -51,6 +51,14 @@ func flagWord(kind byte, v uint64) string {
 		return named(nil, v, bit{unix.AF_INET, "AF_INET"})
 	case 'Y':
 		return named(nil, v, bit{unix.SOCK_DGRAM, "SOCK_DGRAM"}, bit{unix.SOCK_CLOEXEC, "SOCK_CLOEXEC"})
+	case 'c':
+		var words []string
+		for _, k := range kinds {
+			if v&uint64(k.flag) != 0 {
+				words, v = append(words, "CLONE_NEW"+cloneWord(k.name)), v&^uint64(k.flag)
+			}
+		}
+		return join(words, v)
 	case 'I':
 		return value(v, bit{unix.SIOCSIFFLAGS, "SIOCSIFFLAGS"})
 	case 'P':
@@ -86,4 +94,12 @@ func join(words []string, rest uint64) string {
 		words = append(words, fmt.Sprintf("%#x", rest))
 	}
 	return strings.Join(words, "|")
+}
+
+// cloneWord is what CLONE_NEW… calls the kind that /proc/PID/ns calls name.
+func cloneWord(name string) string {
+	if name == "mnt" {
+		return "NS"
+	}
+	return strings.ToUpper(name)
 }

@@ -27,22 +27,22 @@ func (m Mount) Calls(t *Table) {
 func (m Mount) Shell() string {
 	switch m.Flags &^ unix.MS_REC {
 	case unix.MS_PRIVATE:
-		return "mount --make-" + recursive("private", m.Flags) + " " + quote(m.Target)
+		return "mount --make-" + recursive("private", m.Flags) + " " + Quote(m.Target)
 	case unix.MS_BIND:
-		return or(m.Optional, m.Target, "mount --"+recursive("bind", m.Flags)+" "+quote(m.Source)+" "+quote(m.Target))
+		return or(m.Optional, m.Target, "mount --"+recursive("bind", m.Flags)+" "+Quote(m.Source)+" "+Quote(m.Target))
 	}
 	opts := mountOptions(m.Flags &^ (unix.MS_BIND | unix.MS_REC | unix.MS_REMOUNT))
 	if m.Data != "" {
 		opts = append(opts, m.Data)
 	}
 	if m.Flags&unix.MS_REMOUNT != 0 {
-		return or(m.Optional, m.Target, "mount -o "+quote(strings.Join(append([]string{"remount", "bind"}, opts...), ","))+" "+quote(m.Target))
+		return or(m.Optional, m.Target, "mount -o "+Quote(strings.Join(append([]string{"remount", "bind"}, opts...), ","))+" "+Quote(m.Target))
 	}
 	o := ""
 	if len(opts) > 0 {
-		o = " -o " + quote(strings.Join(opts, ","))
+		o = " -o " + Quote(strings.Join(opts, ","))
 	}
-	return or(m.Optional, m.Target, "mount -t "+m.Type+o+" "+quote(m.Source)+" "+quote(m.Target))
+	return or(m.Optional, m.Target, "mount -t "+m.Type+o+" "+Quote(m.Source)+" "+Quote(m.Target))
 }
 
 func recursive(word string, flags uintptr) string {
@@ -55,7 +55,7 @@ func recursive(word string, flags uintptr) string {
 // or guards a command by the existence of target where it is optional.
 func or(optional bool, target, command string) string {
 	if optional {
-		return "if [ -e " + quote(target) + " ]; then " + command + "; fi"
+		return "if [ -e " + Quote(target) + " ]; then " + command + "; fi"
 	}
 	return command
 }
@@ -88,7 +88,7 @@ func (t *Table) setAttr(fd arg, attrs uint64) {
 }
 
 func (o OpenTree) Shell() string {
-	return strings.TrimSuffix("tree "+quote(o.Name)+" "+quote(o.Path)+" "+strings.Join(attrOptions(o.Attr), ","), " ")
+	return strings.TrimSuffix("tree "+Quote(o.Name)+" "+Quote(o.Path)+" "+strings.Join(attrOptions(o.Attr), ","), " ")
 }
 
 // MoveTree gives the mount that OpenTree took its place at Target: move_mount(2).
@@ -104,7 +104,7 @@ func (m MoveTree) Calls(t *Table) {
 	t.call(unix.SYS_CLOSE, fd)
 }
 
-func (m MoveTree) Shell() string { return "place " + quote(m.Name) + " " + quote(m.Target) }
+func (m MoveTree) Shell() string { return "place " + Quote(m.Name) + " " + Quote(m.Target) }
 
 // Subtree opens Path below the mount that the OpenTree named Tree took, whatever
 // symbolic links there are in Path (openat2(2), RESOLVE_IN_ROOT), and takes a
@@ -126,7 +126,7 @@ func (s Subtree) Calls(t *Table) {
 }
 
 func (s Subtree) Shell() string {
-	return strings.TrimSuffix("subtree "+quote(s.Name)+" "+quote(s.Tree)+" "+quote(s.Path)+" "+strings.Join(attrOptions(s.Attr), ","), " ")
+	return strings.TrimSuffix("subtree "+Quote(s.Name)+" "+Quote(s.Tree)+" "+Quote(s.Path)+" "+strings.Join(attrOptions(s.Attr), ","), " ")
 }
 
 // PivotRoot makes the current directory, which must be a mount, the root, and
@@ -151,7 +151,7 @@ func (u Unmount) Calls(t *Table) {
 	t.call(unix.SYS_UMOUNT2, t.str(u.Target), num(unix.MNT_DETACH))
 }
 
-func (u Unmount) Shell() string { return "umount -l " + quote(u.Target) }
+func (u Unmount) Shell() string { return "umount -l " + Quote(u.Target) }
 
 // ReadOnly makes Path, a file or directory of a file system whose other part
 // stays writable, read-only: a mount of it on itself. Flags says what else the
@@ -169,7 +169,7 @@ func (r ReadOnly) Calls(t *Table) {
 }
 
 func (r ReadOnly) Shell() string {
-	p := quote(r.Path)
+	p := Quote(r.Path)
 	return or(true, r.Path, "mount --rbind "+p+" "+p+" && mount -o "+strings.Join(append([]string{"remount", "bind"}, mountOptions(unix.MS_RDONLY|r.Flags)...), ",")+" "+p)
 }
 
@@ -186,7 +186,7 @@ func (r RealDir) Calls(t *Table) {
 }
 
 func (r RealDir) Shell() string {
-	return "[ -d " + quote(r.Path) + " ] && [ ! -L " + quote(r.Path) + " ]"
+	return "[ -d " + Quote(r.Path) + " ] && [ ! -L " + Quote(r.Path) + " ]"
 }
 
 // atCWD is AT_FDCWD as a register holds it.

@@ -21,4 +21,4 @@ func (l LinkUp) Calls(t *Table) {
 	t.call(unix.SYS_CLOSE, fd)
 }
 
-func (l LinkUp) Shell() string { return "ip link set " + quote(l.Name) + " up" }
+func (l LinkUp) Shell() string { return "ip link set " + Quote(l.Name) + " up" }

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// quote is s as one word of sh(1).
-func quote(s string) string {
+// Quote is s as one word of sh(1).
+func Quote(s string) string {
 	plain := s != ""
 	for _, r := range s {
 		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%", r) {
@@ -68,7 +68,7 @@ func attrOptions(attr uint64) (opts []string) {
 // as descriptor 9 because no name leads to it after pivot_root.
 const ShellPreamble = `# open_tree(2): a copy of the mount at $2, kept aside as $1, with options $3
 tree() {
-	mkdir -p "$T/${1%/*}"
+	mkdir -p "$(dirname "$T/$1")"
 	if [ -d "$2" ]; then mkdir -p "$T/$1"; else : > "$T/$1"; fi
 	mount --rbind "$2" "$T/$1"
 	attr "$T/$1" "${3-}"
@@ -83,5 +83,5 @@ attr() {
 		while read -r m o; do mount -o "remount,bind,$(printf %s "$o" | sed 's/^rw,*//'),$2" "$m"; done
 }
 # move_mount(2): the mount kept aside as $1 gets its place at $2
-place() { mount -c --move "/proc/self/fd/9/$1" "$2"; }
+place() { mount -n -c --move "/proc/self/fd/9/$1" "$2"; }
 `

@@ -9,4 +9,4 @@ func (h Hostname) Calls(t *Table) {
 	t.call(unix.SYS_SETHOSTNAME, t.str(h.Name), num(len(h.Name)))
 }
 
-func (h Hostname) Shell() string { return "hostname " + quote(h.Name) }
+func (h Hostname) Shell() string { return "hostname " + Quote(h.Name) }

@@ -105,7 +105,11 @@ func (pl *planner) planPod() error {
 		// unless that is the mounter's.
 		shared = shared.With(ns.User)
 	}
-	pl.tree.Pod = ns.Proc{Name: pl.pod.Name, Clone: shared, Attach: pl.ids}
+	clone := shared
+	if pl.ownRange() {
+		clone = clone.Without(ns.IPC)
+	}
+	pl.tree.Pod = ns.Proc{Name: pl.pod.Name, Clone: clone, Attach: pl.ids}
 
 	var host, in steps
 	host.add("pod.dir", ns.Mkdir{Path: pl.opts.Dir, Mode: 0o700})
@@ -140,6 +144,11 @@ func (pl *planner) planPod() error {
 	if pl.ownRange() {
 		in.add("user.root", ns.SetGID{GID: 0})
 		in.add("user.root", ns.SetUID{UID: 0})
+		if shared.Has(ns.IPC) {
+			// The root directory of its message queues belongs to whoever makes
+			// an IPC namespace: that was nobody, until now.
+			in.add("ipc.unshare", ns.Unshare{Kinds: ns.Of(ns.IPC)})
+		}
 	}
 	if shared.Has(ns.UTS) {
 		in.add("uts.hostname", ns.Hostname{Name: pl.node})

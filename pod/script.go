@@ -1,0 +1,136 @@
+package pod
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/podlab/podlab/ns"
+)
+
+// Script is the tree as a program for sh(1): the same steps in the words that
+// people type. What sh has no word for is a comment that names the call. It
+// needs util-linux (unshare, nsenter, mount, pivot_root, setpriv), and leaves
+// the pod's directory behind, for whoever wants to look.
+func (t *Tree) Script() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "#!/bin/sh\n# Pod %s/%s as podlab makes it, for reading and for sh.\nset -eu\numask 022\nD=%s\n", t.Namespace, t.Name, ns.Quote(t.Dir))
+	b.WriteString("\n# --- on the host\n" + `mkdir -p "$D/.."` + "\n")
+	lines(&b, t.Pod.Host)
+	b.WriteString("mkdir -p \"$D/trees\"; chmod 1777 \"$D/trees\" # where this script keeps mounts that have no place yet\n")
+	for _, c := range t.Containers {
+		fmt.Fprintf(&b, "cat > \"$D/%s.sh\" <<'%s'\n", c.Name, mark(c.Name))
+		t.containerScript(&b, &c)
+		b.WriteString(mark(c.Name) + "\n")
+	}
+	fmt.Fprintf(&b, "cat > \"$D/pod.sh\" <<'%s'\n", mark(""))
+	t.podScript(&b)
+	b.WriteString(mark("") + "\n")
+	b.WriteString("\n# --- the namespaces of the pod\n")
+	enter := ""
+	if ids := t.Pod.Attach; ids != nil {
+		userScript(&b, ids)
+		enter = `nsenter -t "$H" --user --setuid 0 --setgid 0 `
+		if len(ids.UIDs) == 1 && ids.UIDs[0].Count == 1 {
+			enter = `nsenter -t "$H" --user --preserve-credentials `
+		}
+	}
+	fmt.Fprintf(&b, "R=0\n%sunshare %s --fork --kill-child sh -eu \"$D/pod.sh\" || R=$?\nexit $R\n", enter, unshareWords(t.shared().Without(ns.User)))
+	return b.String()
+}
+
+// mark ends a here-document; no step's text is a line like it.
+func mark(name string) string {
+	return strings.ToUpper("END_OF_POD_"+strings.ReplaceAll(name, "-", "_")) + "_"
+}
+
+// userScript makes the user namespace first, by a process that holds it, and
+// maps its ids.
+func userScript(b *strings.Builder, ids *ns.IDMaps) {
+	b.WriteString("unshare --user sleep 1000 & H=$!\n")
+	b.WriteString("trap 'kill $H' EXIT\n")
+	b.WriteString("until [ \"$(readlink /proc/$H/ns/user)\" != \"$(readlink /proc/$$/ns/user)\" ]; do :; done\n")
+	if ids.Helpers {
+		fmt.Fprintf(b, "newuidmap %s\nnewgidmap %s\n", helperWords(ids.UIDs), helperWords(ids.GIDs))
+		return
+	}
+	b.WriteString("[ \"$(id -u)\" = 0 ] || echo deny > /proc/$H/setgroups\n")
+	fmt.Fprintf(b, "echo %s > /proc/$H/uid_map\necho %s > /proc/$H/gid_map\n", ns.Quote(strings.TrimSpace(ids.UIDs.Text())), ns.Quote(strings.TrimSpace(ids.GIDs.Text())))
+}
+
+func helperWords(m ns.IDMap) string {
+	return strings.Join(append([]string{`"$H"`}, m.Args(0)[1:]...), " ")
+}
+
+// podScript is what happens in the namespaces of the pod, and then its
+// containers side by side.
+func (t *Tree) podScript(b *strings.Builder) {
+	fmt.Fprintf(b, "D=%s\nP=setpriv\n", ns.Quote(t.Dir))
+	for _, s := range t.Pod.Inside {
+		if s.Key == "stage.exec" {
+			continue // this shell is the pod stage from here on
+		}
+		lines(b, []ns.Step{s})
+	}
+	b.WriteString("\n# --- the containers\nW=\n")
+	for _, c := range t.Containers {
+		how := "sh -eu"
+		if c.Proc.Clone != 0 {
+			how = "unshare " + unshareWords(c.Proc.Clone)
+			if c.Proc.Clone.Has(ns.PID) {
+				how += " --fork --kill-child"
+			}
+			how += " sh -eu"
+		}
+		fmt.Fprintf(b, "%s \"$D/%s.sh\" & W=\"$W $!\"\n", how, c.Name)
+	}
+	b.WriteString("R=0\nfor w in $W; do wait \"$w\" || R=$?; done\nexit $R\n")
+}
+
+// containerScript is one container, in namespaces of its own.
+func (t *Tree) containerScript(b *strings.Builder, c *Container) {
+	b.WriteString(ns.ShellPreamble)
+	b.WriteString("P=setpriv\n")
+	b.WriteString("mkdir -p " + ns.Quote("trees/"+c.Name) + "\nmount -t tmpfs tmpfs " + ns.Quote("trees/"+c.Name) + "\nT=$PWD/trees/" + ns.Quote(c.Name) + "\nexec 9<\"$T\"\n")
+	lines(b, c.Proc.Inside)
+}
+
+func lines(b *strings.Builder, steps []ns.Step) {
+	for _, s := range steps {
+		text := s.Op.Shell()
+		if !strings.HasPrefix(text, "#") && !strings.Contains(text, "\n") {
+			fmt.Fprintf(b, "%-60s # %s\n", text, s.Key)
+			continue
+		}
+		if text, ok := strings.CutPrefix(text, "# "); ok {
+			fmt.Fprintf(b, "# %s: %s\n", s.Key, text)
+			continue
+		}
+		fmt.Fprintf(b, "%s\n", text) // several lines: a here-document's text can't bear a comment
+	}
+}
+
+func unshareWords(k ns.Kinds) string {
+	words := []string{}
+	for _, kind := range k.List() {
+		name := kind.String()
+		if kind == ns.Mnt {
+			name = "mount"
+		}
+		words = append(words, "--"+name)
+	}
+	if k.Has(ns.Mnt) {
+		words = append(words, "--propagation unchanged")
+	}
+	return strings.Join(words, " ")
+}
+
+// shared are the namespaces of the pod, whether from clone or from unshare.
+func (t *Tree) shared() ns.Kinds {
+	kinds := t.Pod.Clone
+	for _, s := range t.Pod.Inside {
+		if u, ok := s.Op.(ns.Unshare); ok {
+			kinds |= u.Kinds
+		}
+	}
+	return kinds
+}
