@@ -8,4 +8,6 @@ type Unshare struct{ Kinds Kinds }
 
 func (u Unshare) Calls(t *Table) { t.call(unix.SYS_UNSHARE, num(u.Kinds.Flags())) }
 
-func (u Unshare) Shell() string { return "# unshare(2) of " + u.Kinds.String() + ": it is among those of unshare(1) above" }
+func (u Unshare) Shell() string {
+	return "# unshare(2) of " + u.Kinds.String() + ": it is among those of unshare(1) above"
+}
