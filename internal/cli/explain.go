@@ -158,7 +158,10 @@ func explainField(u *ui, f explainedField) {
 	known := docs.Steps()
 	for _, key := range f.Steps {
 		s := known[key]
-		u.printf("  %s\n%s\n", u.paint(u.outColor, bold, key), u.wrap(s.Why, "      "))
+		u.printf("  %s\n", u.paint(u.outColor, bold, key))
+		if s.Why != "" {
+			u.printf("%s\n", u.wrap(s.Why, "      "))
+		}
 		if s.Man != "" {
 			u.printf("      %s\n", u.paint(u.outColor, dim, s.Man))
 		}

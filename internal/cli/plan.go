@@ -76,6 +76,9 @@ func plan(u *ui, a planArgs, output, container string) error {
 	if output != "text" && output != "json" && output != "shell" {
 		return usage("plan", oneOf("-o", output, "text", "json", "shell"))
 	}
+	if output == "shell" && container != "" {
+		return usage("plan", withHint("leave one of them out", "-o shell and --container: a container can't be made without its pod"))
+	}
 	if err := a.check(); err != nil {
 		return usage("plan", err)
 	}
@@ -90,14 +93,12 @@ func plan(u *ui, a planArgs, output, container string) error {
 			return context(a.where("plan"), err)
 		}
 		if output == "shell" {
-			if err := script(u, t, container); err != nil {
-				return context(a.where("plan"), err)
-			}
+			u.printf("%s", t.Script())
 			continue
 		}
 		plans = append(plans, plannedOf(t))
 	}
-	if container != "" && output != "shell" {
+	if container != "" {
 		if err := only(plans, container); err != nil {
 			return context(a.where("plan"), err)
 		}

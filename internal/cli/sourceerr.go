@@ -40,6 +40,7 @@ func (u *ui) excerpt(p spec.Place) {
 		return
 	}
 	text := cleanString(strings.TrimRight(p.Source, "\r\n"))
+	text, p.Col = window(text, p.Col)
 	number := fmt.Sprint(p.Line)
 	bar := u.paint(u.errColor, dim, "|")
 	out := fmt.Sprintf("  %s %s %s\n", u.paint(u.errColor, dim, number), bar, text)
@@ -78,4 +79,23 @@ func caret(text string, p spec.Place) (before string, n int, ok bool) {
 		rest = rest[:end]
 	}
 	return b.String(), utf8.RuneCountInString(rest), true
+}
+
+// window is the part of a long line around a column, and the column in it. One line of JSON may be a whole manifest.
+func window(text string, col int) (string, int) {
+	const wide, before = 120, 40
+	r := []rune(text)
+	if len(r) <= wide {
+		return text, col
+	}
+	from := min(max(0, col-1-before), max(0, len(r)-wide))
+	to := min(len(r), from+wide)
+	text = string(r[from:to])
+	if to < len(r) {
+		text += "…"
+	}
+	if from > 0 {
+		return "…" + text, col - from + 1
+	}
+	return text, col
 }
