@@ -85,8 +85,8 @@ func need(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s: %s (PODLAB_MUST says this machine has it)", args[0], why)
 	}
 	if !ok {
-		t := ts.Value("t").(testscript.T)
-		t.Skip(args[0] + ": " + why)
+		script := ts.Value("t").(testscript.T) // no testing.TB, so testenv.Need can't be asked
+		script.Skip(args[0] + ": " + why)
 	}
 }
 
