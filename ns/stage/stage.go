@@ -4,7 +4,10 @@
 //
 // It starts in init, before the packages of the command line are initialised:
 // that is 1 ms less for every pod (docs/benchmarks.md). For the same reason it
-// imports nothing but ns and the standard library's smallest packages. It also
+// imports nothing but ns and the standard library's smallest packages. Go
+// initialises packages in the order of their import paths, as soon as what they
+// import is: an import of runtime/debug would put the stage behind everything
+// that sorts before "runtime". It also
 // makes every test binary that imports it able to run pods.
 //
 // Don't import it into a program whose os.Args[0] others may choose.
@@ -14,7 +17,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/podlab/podlab/ns"
@@ -76,7 +78,6 @@ func (s *stage) loop() {
 	// ignore too. PID 1 of a PID namespace reaps whoever lost their parent.
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGCHLD, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
-	quiet := false
 	for {
 		select {
 		case m, open := <-orders:
@@ -88,10 +89,6 @@ func (s *stage) loop() {
 			if sig == syscall.SIGCHLD {
 				s.reap()
 			}
-		}
-		if !quiet && len(s.pids) > 0 && len(orders) == 0 {
-			quiet = true
-			debug.FreeOSMemory() // idle from now on, mostly
 		}
 	}
 }
