@@ -18,6 +18,7 @@ const maxLine = 64 << 10
 type lines struct {
 	mu     sync.Mutex
 	w      io.Writer
+	max    int              // bytes of a line that are kept together
 	clean  bool             // w is a terminal, and must not obey what containers write
 	stamp  bool             // a time before each line
 	now    func() time.Time // for stamp
@@ -64,12 +65,12 @@ func (s *stream) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
 		end := bytes.IndexByte(p, '\n')
-		if end >= 0 && len(s.part)+end <= maxLine {
+		if end >= 0 && len(s.part)+end <= s.l.max {
 			s.line(p[:end])
 			p = p[end+1:]
 			continue
 		}
-		take := min(len(p), maxLine-len(s.part))
+		take := min(len(p), s.l.max-len(s.part))
 		s.part, p = append(s.part, p[:take]...), p[take:]
 		if len(p) > 0 {
 			s.piece()
@@ -142,7 +143,7 @@ func (s *stream) put(text []byte) {
 		l.buf = append(l.buf, text...)
 	}
 	l.buf = append(l.buf, '\n')
-	if len(l.buf) > maxLine {
+	if len(l.buf) > maxLine { // a megabyte of short lines is written in pieces, too
 		l.flush()
 	}
 }
@@ -180,5 +181,5 @@ func (l *lines) fault(err error) {
 
 // newLines is the containers' output to f.
 func newLines(f *os.File, tty bool, stamp bool, broken func(error)) *lines {
-	return &lines{w: f, clean: tty, stamp: stamp, now: time.Now, broken: broken}
+	return &lines{w: f, max: maxLine, clean: tty, stamp: stamp, now: time.Now, broken: broken}
 }
