@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -17,7 +18,7 @@ type watcher struct {
 	what   string          // "web", "3 pods"
 	grace  time.Duration   // between SIGTERM and SIGKILL: the longest of the pods'
 	stop   func(kill bool) // called by one goroutine; kill at most after stop or alone
-	broken chan struct{}   // see pipe
+	broken chan error      // see pipe
 	quit   chan struct{}
 	over   sync.WaitGroup
 	code   int // of the run, if it was ended from outside: the first cause counts
@@ -25,7 +26,7 @@ type watcher struct {
 
 // watch begins to watch; done ends it.
 func (u *ui) watch(pods []string, grace, timeout time.Duration, stop func(kill bool)) *watcher {
-	w := &watcher{u: u, what: strings.Join(pods, ", "), grace: grace, stop: stop, broken: make(chan struct{}, 1), quit: make(chan struct{})}
+	w := &watcher{u: u, what: strings.Join(pods, ", "), grace: grace, stop: stop, broken: make(chan error, 1), quit: make(chan struct{})}
 	if len(pods) > 3 {
 		w.what = fmt.Sprintf("%d pods", len(pods))
 	}
@@ -51,9 +52,8 @@ func (u *ui) watch(pods []string, grace, timeout time.Duration, stop func(kill b
 				w.signal(s)
 			case <-late:
 				w.timeout(timeout)
-			case <-w.broken:
-				w.end(codePipe)
-				w.stop(true)
+			case err := <-w.broken:
+				w.unread(err)
 			case <-w.quit:
 				return
 			}
@@ -97,11 +97,22 @@ func (w *watcher) timeout(after time.Duration) {
 }
 
 // pipe is told that standard output can't be written to. There is nobody left to run the pods for.
-func (w *watcher) pipe(error) {
+func (w *watcher) pipe(err error) {
 	select {
-	case w.broken <- struct{}{}:
+	case w.broken <- err:
 	default: // told already
 	}
+}
+
+// unread ends a run whose output goes nowhere. A reader that went away, as head(1) does, isn't worth a word.
+func (w *watcher) unread(err error) {
+	switch {
+	case errors.Is(err, syscall.EPIPE):
+		w.end(codePipe)
+	case w.end(codeOwn):
+		w.u.fail(context("standard output", bareErrno(err)))
+	}
+	w.stop(true)
 }
 
 // done ends the watch and is the exit code of a run that was ended from outside, else 0.

@@ -65,8 +65,8 @@ func TestWatchBrokenPipe(t *testing.T) {
 	u, _ := watchedUI(t)
 	stops := make(chan bool, 4)
 	w := u.watch([]string{"web"}, 0, 0, func(kill bool) { stops <- kill })
-	w.pipe(nil)
-	w.pipe(nil)
+	w.pipe(syscall.EPIPE)
+	w.pipe(syscall.EPIPE)
 	if kill := <-stops; !kill {
 		t.Errorf("nobody reads, and yet there was grace")
 	}
