@@ -245,3 +245,23 @@ func (e Exec) Shell() string {
 	}
 	return b.String()
 }
+
+// ExecFile is execveat(2) of the file at Path from a mount of its own that is
+// read-only and has no place in any tree: nothing that can open /proc/PID/exe
+// of the new process can write to the file (CVE-2019-5736).
+type ExecFile struct {
+	Path string
+	Args []string
+	Env  []string
+}
+
+func (e ExecFile) Calls(t *Table) {
+	fd := t.newReg()
+	t.call(unix.SYS_OPEN_TREE, num(atCWD), t.str(e.Path), num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).to(fd)
+	t.setAttr(fd, unix.MOUNT_ATTR_RDONLY)
+	t.call(unix.SYS_EXECVEAT, fd, t.str(""), t.list(e.Args), t.list(e.Env), num(unix.AT_EMPTY_PATH))
+}
+
+func (e ExecFile) Shell() string {
+	return "# execveat(2): the pod stage, from a read-only mount of podlab"
+}

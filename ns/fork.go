@@ -94,15 +94,25 @@ func fork(args *cloneArgs, calls []call, regs *[maxRegs]uint64) (uintptr, syscal
 //go:nocheckptr
 func born(calls []call, regs *[maxRegs]uint64) {
 	i, errno := perform(calls, regs)
-	msg := [3]uint64{reportFailed<<32 | uint64(i), errno, 0}
 	report := uintptr(regs[regReport])
-	syscall.RawSyscall(syscall.SYS_WRITE, report, uintptr(unsafe.Pointer(&msg)), unsafe.Sizeof(msg))
+	sayFailed(report, i, errno)
 	// Wait until the reader has had a look at this root and hangs up: that is
 	// how podlab finds out why an execve failed (a missing interpreter, say).
-	syscall.RawSyscall(syscall.SYS_READ, report, uintptr(unsafe.Pointer(&msg)), 1)
+	var b byte
+	syscall.RawSyscall(syscall.SYS_READ, report, uintptr(unsafe.Pointer(&b)), 1)
 	for {
 		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 127, 0, 0)
 	}
+}
+
+// sayFailed reports that call i returned errno.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func sayFailed(report uintptr, i int, errno uint64) {
+	msg := [3]uint64{reportFailed<<32 | uint64(i), errno, 0}
+	syscall.RawSyscall(syscall.SYS_WRITE, report, uintptr(unsafe.Pointer(&msg)), unsafe.Sizeof(msg))
 }
 
 // perform makes the calls, one after the other, until one fails. After a whole

@@ -20,6 +20,7 @@ type MessageKind uint8
 
 const (
 	MsgStart   MessageKind = iota + 1 // supervisor: fork container ID with Arg as its Kinds and the table in Data; descriptors: report, stdin, stdout, stderr
+	MsgSetup                          // supervisor: run the table in Data yourself; descriptor: report
 	MsgSignal                         // supervisor: send signal Arg to container ID
 	MsgStarted                        // stage: container ID is forked; descriptor: its pidfd
 	MsgExited                         // stage: container ID ended; Arg is its wait status

@@ -23,8 +23,8 @@ func (s *supervisor) writeState() {
 		Phase: out.Phase, Status: s.tree.Policy.Column(s.lives, s.now()),
 		Containers: map[string]ContainerState{},
 	}
-	if ids := s.tree.Pod.Attach; ids != nil {
-		st.IDBase = uint32(ids.UIDs[0].Host)
+	if s.ids != nil {
+		st.IDBase = uint32(s.ids.UIDs[0].Host)
 	}
 	for i, l := range s.lives {
 		w := l.Words(s.now())
@@ -64,8 +64,8 @@ func process(pid int) Process {
 func (s *supervisor) removeDir() error {
 	err := s.dir.Remove()
 	var foreign *ForeignError
-	if errors.As(err, &foreign) && s.tree != nil && s.tree.Pod.Attach != nil {
-		if err := removeAs(s.tree.Pod.Attach, s.dir); err != nil {
+	if errors.As(err, &foreign) && s.ids != nil {
+		if err := removeAs(s.ids, s.dir); err != nil {
 			return fmt.Errorf("%s: %w", s.dir.Path, err)
 		}
 		err = s.dir.Remove()
@@ -81,7 +81,7 @@ func (s *supervisor) removeDir() error {
 func removeAs(ids *ns.IDMaps, d *Dir) error {
 	p := ns.Proc{Name: "rm", Clone: ns.Of(ns.User), Attach: ids, Inside: []ns.Step{
 		{Key: "rm.chdir", Op: ns.Chdir{Path: d.Path}},
-		{Key: "rm.exec", Op: ns.Exec{Path: "rm", Args: []string{"rm", "-rf", "--one-file-system", "--", "volumes", "root", "shm", "etc"},
+		{Key: "rm.exec", Op: ns.Exec{Path: "rm", Args: []string{"rm", "-rf", "--one-file-system", "--", "volumes"},
 			Env: []string{"PATH=/usr/bin:/bin"}}},
 	}}
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)

@@ -27,16 +27,14 @@ func hostname(p *spec.Pod, h Host) string {
 	return name
 }
 
-// etcFiles writes them to the pod's directory.
-func (pl *planner) etcFiles(host *steps) {
+// etcFiles writes them to the pod's tmpfs.
+func (pl *planner) etcFiles(in *steps) {
 	for _, f := range [...]struct{ name, data string }{
 		{"hosts", pl.hosts()},
 		{"hostname", pl.node + "\n"},
 		{"resolv.conf", pl.host.Resolv},
 	} {
-		path := pl.opts.Dir + "/etc/" + f.name
-		host.add("etc.write["+f.name+"]", ns.WriteFile{Path: path, Data: f.data, Create: true, Mode: 0o644})
-		host.add("etc.mode["+f.name+"]", ns.Chmod{Path: path, Mode: 0o644}) // open(2) heeds the caller's umask
+		in.add("etc.write["+f.name+"]", ns.WriteFile{Path: "etc/" + f.name, Data: f.data, Create: true, Mode: 0o644})
 	}
 }
 

@@ -18,7 +18,8 @@ type Tree struct {
 	Namespace, Name, UID string
 	Dir                  string // the pod's directory
 	Policy               Policy
-	Pod                  ns.Proc // the pod stage
+	Pod                  ns.Proc   // the pod stage
+	Setup                []ns.Step // by the pod stage, once it runs: what the containers share
 	Containers           []Container
 	Notes                []string // what is different here from a cluster
 }
@@ -85,75 +86,92 @@ type steps []ns.Step
 
 func (s *steps) add(key string, op ns.Op) { *s = append(*s, ns.Step{Key: key, Op: op}) }
 
-// planPod plans the pod stage: the process that is born into the namespaces
-// that the pod's containers share, and keeps them.
-func (pl *planner) planPod() error {
-	s := &pl.pod.Spec
-	shared := ns.Of(ns.Mnt, ns.UTS, ns.IPC, ns.PID, ns.Net)
-	if s.HostNetwork {
-		shared = shared.Without(ns.Net).Without(ns.UTS) // as the kubelet: the node's network comes with its name
+// birth is the pod stage as a process: the one that is born into the namespaces
+// that the pod's containers share, and keeps them. It depends on the manifest
+// but little, so that it can be born while the rest is still being planned.
+func birth(p *spec.Pod, h Host, ids *ns.IDMaps) ns.Proc {
+	clone := ns.Of(ns.Mnt, ns.UTS, ns.IPC, ns.PID, ns.Net)
+	if p.Spec.HostNetwork {
+		clone = clone.Without(ns.Net).Without(ns.UTS) // as the kubelet: the node's network comes with its name
 	}
-	if s.HostIPC {
-		shared = shared.Without(ns.IPC)
+	if p.Spec.HostIPC || ids != nil && h.UID == 0 {
+		clone = clone.Without(ns.IPC) // with a range of its own, the pod's root makes it: see setup
 	}
-	if s.HostPID {
-		shared = shared.Without(ns.PID)
+	if p.Spec.HostPID {
+		clone = clone.Without(ns.PID)
 	}
-	if pl.ids != nil {
+	if ids != nil {
 		// In the same clone as the others: a namespace belongs to the user
 		// namespace that it was made in, and an mqueue mount is refused (EPERM)
 		// unless that is the mounter's.
-		shared = shared.With(ns.User)
+		clone = clone.With(ns.User)
 	}
-	clone := shared
-	if pl.ownRange() {
-		clone = clone.Without(ns.IPC)
-	}
-	pl.tree.Pod = ns.Proc{Name: pl.pod.Name, Clone: clone, Attach: pl.ids}
-
-	var host, in steps
-	host.add("pod.dir", ns.Mkdir{Path: pl.opts.Dir, Mode: 0o700})
-	if pl.ownRange() {
-		// The pod's root is nobody to the host. It gets through this directory,
-		// and only it: the one above lets no one but the host's root in.
-		host.add("pod.open", ns.Chmod{Path: pl.opts.Dir, Mode: 0o711})
-	}
-	for _, d := range []string{"shm", "root", "volumes", "etc"} {
-		host.add("pod.dir", ns.Mkdir{Path: pl.opts.Dir + "/" + d, Mode: 0o755})
-	}
-	host.add("pod.dir", ns.WriteFile{Path: pl.opts.Dir + "/podlab", Create: true, Mode: 0o600})
-	pl.etcFiles(&host)
-
+	var in steps
 	in.add("stage.session", ns.Session{})
 	in.add("stage.signals", ns.DefaultSignals{})
-	in.add("umask.zero", ns.Umask{Mask: 0})
 	in.add("mount.private", ns.Mount{Source: "none", Target: "/", Flags: unix.MS_REC | unix.MS_PRIVATE})
-	in.add("pod.chdir", ns.Chdir{Path: pl.opts.Dir})
-	in.add("stage.bind", ns.Mount{Source: pl.host.Exe, Target: "podlab", Flags: unix.MS_BIND})
-	in.add("stage.readonly", ns.Mount{Target: "podlab", Flags: unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV})
-	if dir := pl.rootfsDir(); dir != "" {
-		host.add("rootfs.dir", ns.Mkdir{Path: pl.opts.Dir + "/rootfs", Mode: 0o755})
-		in.add("rootfs.bind", ns.Mount{Source: dir, Target: "rootfs", Flags: unix.MS_BIND | unix.MS_REC})
+	if needsAmbient(ids, h.UID) {
+		in.add("stage.caps", ns.AmbientCaps{Caps: stageCaps})
 	}
-	var own steps // by the pod's root
+	in.add("stage.stdio", ns.StageStdio{})
+	// GOGC: the stage is idle for most of its life, and should be small.
+	in.add("stage.exec", ns.ExecFile{Path: h.Exe, Args: []string{"podlab-stage", "pod", p.Name}, Env: []string{"GOGC=20", "GOMAXPROCS=2"}})
+	return ns.Proc{Name: p.Name, Clone: clone, Attach: ids, Inside: in}
+}
+
+// planPod plans what the containers of the pod share. All of it is in the pod's
+// mount namespace, in one small tmpfs, and gone with it.
+func (pl *planner) planPod() error {
+	s := &pl.pod.Spec
+	range0 := pl.ownRange()
+	pl.tree.Pod = birth(pl.pod, pl.host, pl.ids)
+	var host steps          // on the host
+	var open, own, in steps // in the pod: what may need the caller's rights, what is root's of the pod
+	host.add("pod.dir", ns.Mkdir{Path: pl.opts.Dir, Mode: 0o700})
+	host.add("pod.dir", ns.Mkdir{Path: pl.opts.Dir + "/pod", Mode: 0o700})
+	open.add("umask.zero", ns.Umask{Mask: 0})
+	open.add("pod.mount", ns.Mount{Source: "pod", Target: pl.opts.Dir + "/pod", Type: "tmpfs", Flags: inert &^ unix.MS_NOEXEC, Data: "mode=755" + pl.owner()})
+	open.add("podlab.open", ns.OpenTree{Path: pl.host.Exe, Name: "podlab", Attr: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV})
+	in.add("pod.chdir", ns.Chdir{Path: pl.opts.Dir + "/pod"})
+	for _, d := range []string{"etc", "shm", "root", "volumes"} {
+		own.add("pod.subdir", ns.Mkdir{Path: d, Mode: 0o755})
+	}
+	own.add("podlab.file", ns.Touch{Path: "podlab"})
+	own.add("podlab.place", ns.MoveTree{Name: "podlab", Target: "podlab"})
+	if dir := pl.rootfsDir(); dir != "" {
+		open.add("rootfs.open", ns.OpenTree{Path: dir, Name: "rootfs"})
+		own.add("rootfs.dir", ns.Mkdir{Path: "rootfs", Mode: 0o755})
+		own.add("rootfs.place", ns.MoveTree{Name: "rootfs", Target: "rootfs"})
+	}
+	pl.etcFiles(&own)
 	for i := range s.Volumes {
-		if err := pl.planVolume(&s.Volumes[i], &host, &in, &own); err != nil {
+		if err := pl.planVolume(&s.Volumes[i], &host, &open, &own); err != nil {
 			return err
 		}
 	}
-	if pl.ownRange() {
+	if range0 {
 		in.add("user.root", ns.SetGID{GID: 0})
 		in.add("user.root", ns.SetUID{UID: 0})
-		if shared.Has(ns.IPC) {
+		if !s.HostIPC {
 			// The root directory of its message queues belongs to whoever makes
 			// an IPC namespace: that was nobody, until now.
 			in.add("ipc.unshare", ns.Unshare{Kinds: ns.Of(ns.IPC)})
 		}
 	}
-	if shared.Has(ns.UTS) {
+	in = append(in, own...)
+	pl.namespaces(&in)
+	in.add("umask.set", ns.Umask{Mask: 0o22})
+	in.add("stage.death", ns.DeathSignal{}) // again: a change of ids clears it
+	pl.tree.Pod.Host, pl.tree.Setup = host, append(open, in...)
+	return nil
+}
+
+// namespaces gives the new namespaces what they lack: a name, a network device
+// that is up, settings, and the file system behind POSIX shared memory.
+func (pl *planner) namespaces(in *steps) {
+	s := &pl.pod.Spec
+	if !s.HostNetwork {
 		in.add("uts.hostname", ns.Hostname{Name: pl.node})
-	}
-	if shared.Has(ns.Net) {
 		in.add("net.lo", ns.LinkUp{Name: "lo"})
 	}
 	if sc := s.SecurityContext; sc != nil {
@@ -165,23 +183,10 @@ func (pl *planner) planPod() error {
 	if s.HostIPC {
 		// The host's System V IPC comes with the host's /dev/shm, as containerd does it.
 		in.add("shm.host", ns.Mount{Source: "/dev/shm", Target: "shm", Flags: unix.MS_BIND | unix.MS_REC})
-	} else {
-		in.add("shm.mount", ns.Mount{Source: "shm", Target: "shm", Type: "tmpfs", Flags: nosuid | unix.MS_NODEV | unix.MS_NOEXEC, Data: "mode=1777,size=64m" + pl.owner()})
+		return
 	}
-	in = append(in, own...)
-	in.add("umask.set", ns.Umask{Mask: 0o22})
-	if pl.stageNeedsAmbient() {
-		in.add("stage.caps", ns.AmbientCaps{Caps: stageCaps})
-	}
-	in.add("stage.death", ns.DeathSignal{})
-	in.add("stage.stdio", ns.StageStdio{})
-	// GOGC: the stage is idle for most of its life, and should be small.
-	in.add("stage.exec", ns.Exec{Path: "./podlab", Args: []string{"podlab-stage", "pod", pl.pod.Name}, Env: []string{"GOGC=20", "GOMAXPROCS=2"}})
-	pl.tree.Pod.Host, pl.tree.Pod.Inside = host, in
-	return nil
+	in.add("shm.mount", ns.Mount{Source: "shm", Target: "shm", Type: "tmpfs", Flags: inert, Data: "mode=1777,size=64m" + pl.owner()})
 }
-
-const nosuid = unix.MS_NOSUID
 
 // planContainer plans one container: forked by the pod stage, it inherits what
 // the pod shares, and is born into what is its own.

@@ -21,10 +21,6 @@ import (
 // with SIGTERM, grace, and SIGKILL. The error is podlab's own failure; how the
 // containers fared is in the Status.
 func Run(ctx context.Context, root *Root, p *spec.Pod, in *spec.Input, o Options) (st Status, err error) {
-	// The stage asks for a signal when its parent dies, and the kernel means
-	// this thread: prctl(2) PR_SET_PDEATHSIG.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	if ctx.Err() != nil {
 		return st, ctx.Err()
 	}
@@ -37,43 +33,86 @@ func Run(ctx context.Context, root *Root, p *spec.Pod, in *spec.Input, o Options
 			err = err2
 		}
 	}()
-	if err := s.plan(p, in); err != nil {
+	if err := s.begin(p, in); err != nil {
 		return st, err
-	}
-	if err := s.hostSteps(); err != nil {
-		return st, s.named(err)
-	}
-	if err := s.startStage(); err != nil {
-		return st, s.named(err)
 	}
 	err = s.loop(ctx)
 	s.down()
 	return s.status(), err
 }
 
+// begin gets the pod to where its containers can be started. The pod stage is
+// born first, and starts up while the plan is made and the host prepared.
+func (s *supervisor) begin(p *spec.Pod, in *spec.Input) error {
+	host, err := Probe(p)
+	if err != nil {
+		return err
+	}
+	base := 0
+	if host.UID == 0 && p.Spec.HostUsers != nil && !*p.Spec.HostUsers {
+		ids, err := s.dir.ReserveIDs()
+		if err != nil {
+			return err
+		}
+		base = int(ids)
+	}
+	po := PlanOptions{Dir: s.dir.Path, Rootfs: s.opts.Rootfs, Restart: s.opts.Restart, UID: newUID(), IDBase: base, Now: s.began, Input: in}
+	ids, err := idMaps(p, host, po)
+	if err != nil {
+		return s.named(err)
+	}
+	s.ids = ids
+	s.startStage(birth(p, host, ids))
+	if err = s.plan(p, host, po); err == nil {
+		err = s.named(s.hostSteps())
+	}
+	if err2 := s.awaitStage(); err2 != nil {
+		return err2
+	}
+	if err == nil {
+		err = s.named(s.setup())
+	}
+	if err != nil {
+		s.down()
+	}
+	return err
+}
+
 // supervisor is the one goroutine that decides. Others read what can only be
 // waited for, and tell it over the channel news.
 type supervisor struct {
-	name  string
-	began time.Time
-	opts  Options
-	dir   *Dir
-	tree  *Tree
-	conn  *ns.Conn
-	stage *ns.Child
-	boxes []*container
-	lives []Life // one for each of boxes
-	news  chan news
-	up    bool // the stage's program runs
-	gone  bool // the stage has hung up
-	dirty bool // state.json is behind
-	fault error
-	work  sync.WaitGroup // goroutines that read
+	name   string
+	began  time.Time
+	opts   Options
+	dir    *Dir
+	tree   *Tree
+	conn   *ns.Conn
+	stage  *ns.Child
+	boxes  []*container
+	lives  []Life // one for each of boxes
+	news   chan news
+	up     bool // the stage's program runs
+	gone   bool // the stage has hung up
+	ids    *ns.IDMaps
+	nurse  chan error    // how the stage's birth went
+	buried chan struct{} // closed: the stage is dead, and its parent's thread is free
+
+	bornAt       time.Duration // when the birth of the stage began
+	setupReports *ns.Reports
+	dirty        bool // state.json is behind
+	fault        error
+	work         sync.WaitGroup // goroutines that read
 }
+
+// Of whom news may tell beside the containers, which have numbers from 0.
+const (
+	stageBirth = -1 // the pod stage, until its program runs, and its end
+	stageSetup = -2 // what it does before there are containers
+)
 
 // news is what a goroutine has to tell: exactly one field beside box is set.
 type news struct {
-	box  int // index into boxes, or -1 for the stage
+	box  int // index into boxes, or stageBirth, stageSetup
 	born bool
 	err  error       // it wasn't born
 	step *stepDone   // a step is done
@@ -82,25 +121,13 @@ type news struct {
 }
 
 type stepDone struct {
-	table *ns.Table
-	index int
+	step  ns.Step
+	calls []string
 	took  time.Duration
 }
 
-// plan looks at the machine and makes the tree.
-func (s *supervisor) plan(p *spec.Pod, in *spec.Input) error {
-	host, err := Probe(p)
-	if err != nil {
-		return err
-	}
-	po := PlanOptions{Dir: s.dir.Path, Rootfs: s.opts.Rootfs, Restart: s.opts.Restart, UID: newUID(), Now: s.began, Input: in}
-	if host.UID == 0 && p.Spec.HostUsers != nil && !*p.Spec.HostUsers {
-		base, err := s.dir.ReserveIDs()
-		if err != nil {
-			return err
-		}
-		po.IDBase = int(base)
-	}
+// plan makes the tree.
+func (s *supervisor) plan(p *spec.Pod, host Host, po PlanOptions) (err error) {
 	if s.tree, err = Plan(p, host, po); err != nil {
 		return err
 	}
@@ -119,7 +146,13 @@ func newUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-func (s *supervisor) named(err error) error { return fmt.Errorf("%s: %w", s.name, err) }
+// named says which pod an error is about.
+func (s *supervisor) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", s.name, err)
+}
 
 func (s *supervisor) now() time.Duration { return time.Since(s.began) }
 
@@ -137,7 +170,7 @@ func (s *supervisor) hostSteps() error {
 	}
 	for _, step := range s.tree.Pod.Host {
 		t := ns.Compile([]ns.Step{step}, false)
-		calls := texts(t, 0)
+		calls := texts(t)[0]
 		start := ns.Clock()
 		if err := t.Run(); err != nil {
 			return err
@@ -147,44 +180,85 @@ func (s *supervisor) hostSteps() error {
 	return nil
 }
 
-// texts are the calls of one step.
-func texts(t *ns.Table, step int) (calls []string) {
+// texts are the calls of a table, step by step.
+func texts(t *ns.Table) [][]string {
+	calls := make([][]string, len(t.Steps()))
 	for _, c := range t.Texts() {
-		if c.Step == step {
-			calls = append(calls, c.Text)
-		}
+		calls[c.Step] = append(calls[c.Step], c.Text)
 	}
 	return calls
 }
 
-// startStage gives birth to the pod stage. It returns before the program in it
-// runs: there is time until then to prepare the containers.
-func (s *supervisor) startStage() error {
+// startStage begins the birth of the pod stage, on a thread of its own: the
+// stage asks for a signal when its parent dies, and the kernel means the thread
+// that forked it (prctl(2), PR_SET_PDEATHSIG). awaitStage tells how it went.
+func (s *supervisor) startStage(p ns.Proc) {
+	s.nurse = make(chan error, 1)
+	s.buried = make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		err := s.bearStage(p)
+		s.nurse <- err
+		if err == nil {
+			<-s.buried // the stage's parent is this thread
+		}
+		runtime.UnlockOSThread()
+	}()
+}
+
+func (s *supervisor) bearStage(p ns.Proc) error {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("socketpair: %w", err)
 	}
 	s.conn = ns.NewConn(fds[0])
-	start := ns.Clock()
-	s.stage, err = s.tree.Pod.Start(fds[1], s.opts.Trace)
+	s.bornAt = ns.Clock()
+	s.stage, err = p.Start(fds[1], s.opts.Trace)
 	_ = unix.Close(fds[1]) // the stage has its own
 	if err != nil {
 		_ = s.conn.Close() // nobody listens
-		return explainClone(err, s.tree.Pod.Clone)
+		return explainClone(err, p.Clone)
 	}
-	s.watchBirth(-1, s.stage.Reports, start)
+	return nil
+}
+
+// awaitStage waits for the stage's process. The program in it may not run yet;
+// what it is told it will hear when it does.
+func (s *supervisor) awaitStage() error {
+	if err := <-s.nurse; err != nil {
+		return s.named(err)
+	}
+	s.watchBirth(stageBirth, s.stage.Reports, s.bornAt)
 	s.work.Add(1)
 	go func() {
 		defer s.work.Done()
 		for {
 			m, err := s.conn.Recv()
 			if err != nil {
-				s.news <- news{box: -1, gone: true}
+				s.news <- news{box: stageBirth, gone: true}
 				return
 			}
 			s.news <- news{box: int(m.ID), msg: &m}
 		}
 	}()
+	return nil
+}
+
+// setup has the stage make what the containers share. There is no need to wait
+// for it: what the stage is told next it does next.
+func (s *supervisor) setup() error {
+	table := ns.Compile(s.tree.Setup, s.opts.Trace)
+	fd, reports, err := ns.NewReports(table)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd) // the message has taken a copy
+	s.setupReports = reports
+	start := ns.Clock()
+	if err := s.conn.Send(ns.Message{Kind: ns.MsgSetup, Data: table.Encode(), FDs: []int{fd}}); err != nil {
+		return err
+	}
+	s.watchBirth(stageSetup, reports, start)
 	return nil
 }
 
@@ -205,8 +279,9 @@ func explainClone(err error, kinds ns.Kinds) error {
 func (s *supervisor) watchBirth(box int, r *ns.Reports, start time.Duration) {
 	var watch func(int, time.Duration)
 	if s.opts.Trace {
-		watch = func(step int, at time.Duration) {
-			s.news <- news{box: box, step: &stepDone{r.Table(), step, at - start}}
+		calls, steps := texts(r.Table()), r.Table().Steps()
+		watch = func(i int, at time.Duration) {
+			s.news <- news{box: box, step: &stepDone{steps[i], calls[i], at - start}}
 			start = at
 		}
 	}
@@ -230,9 +305,16 @@ func (s *supervisor) down() {
 		b.kill()
 	}
 	_, _ = syscall.Wait4(s.stage.Pid, nil, 0, nil)
+	close(s.buried)
 	_ = s.stage.Reports.Close()
+	if s.setupReports != nil {
+		_ = s.setupReports.Close()
+	}
 	finished := make(chan struct{})
-	go func() { s.work.Wait(); close(finished) }()
+	go func() {
+		s.work.Wait()
+		close(finished)
+	}()
 	for done := false; !done; {
 		select {
 		case n := <-s.news: // nobody may wait for us

@@ -17,6 +17,10 @@ func (t *Tree) Script() string {
 	b.WriteString("\n# --- on the host\n" + `mkdir -p "$D/.."` + "\n")
 	lines(&b, t.Pod.Host)
 	b.WriteString("mkdir -p \"$D/trees\"; chmod 1777 \"$D/trees\" # where this script keeps mounts that have no place yet\n")
+	if t.Pod.Attach != nil {
+		b.WriteString("chmod 755 \"$D\" \"$D/pod\" # root of the pod is somebody else here, and this shell goes by names\n")
+		b.WriteString("[ ! -d \"$D/volumes\" ] || chmod 755 \"$D/volumes\"\n")
+	}
 	for _, c := range t.Containers {
 		fmt.Fprintf(&b, "cat > \"$D/%s.sh\" <<'%s'\n", c.Name, mark(c.Name))
 		t.containerScript(&b, &c)
@@ -62,15 +66,17 @@ func helperWords(m ns.IDMap) string {
 }
 
 // podScript is what happens in the namespaces of the pod, and then its
-// containers side by side.
+// containers side by side. This shell is the pod stage.
 func (t *Tree) podScript(b *strings.Builder) {
 	fmt.Fprintf(b, "D=%s\nP=setpriv\n", ns.Quote(t.Dir))
 	for _, s := range t.Pod.Inside {
-		if s.Key == "stage.exec" {
-			continue // this shell is the pod stage from here on
+		if s.Key != "stage.exec" {
+			lines(b, []ns.Step{s})
 		}
-		lines(b, []ns.Step{s})
 	}
+	b.WriteString(ns.ShellPreamble)
+	keepTrees(b, "pod")
+	lines(b, t.Setup)
 	b.WriteString("\n# --- the containers\nW=\n")
 	for _, c := range t.Containers {
 		how := "sh -eu"
@@ -86,11 +92,16 @@ func (t *Tree) podScript(b *strings.Builder) {
 	b.WriteString("R=0\nfor w in $W; do wait \"$w\" || R=$?; done\nexit $R\n")
 }
 
+// keepTrees gives a script a place for mounts that have none yet.
+func keepTrees(b *strings.Builder, name string) {
+	fmt.Fprintf(b, "T=\"$D/trees/%s\"; mkdir -p \"$T\"; mount -t tmpfs tmpfs \"$T\"; exec 9<\"$T\"\n", name)
+}
+
 // containerScript is one container, in namespaces of its own.
 func (t *Tree) containerScript(b *strings.Builder, c *Container) {
 	b.WriteString(ns.ShellPreamble)
-	b.WriteString("P=setpriv\n")
-	b.WriteString("mkdir -p " + ns.Quote("trees/"+c.Name) + "\nmount -t tmpfs tmpfs " + ns.Quote("trees/"+c.Name) + "\nT=$PWD/trees/" + ns.Quote(c.Name) + "\nexec 9<\"$T\"\n")
+	fmt.Fprintf(b, "P=setpriv\nD=%s\n", ns.Quote(t.Dir))
+	keepTrees(b, c.Name)
 	lines(b, c.Proc.Inside)
 }
 
@@ -127,7 +138,7 @@ func unshareWords(k ns.Kinds) string {
 // shared are the namespaces of the pod, whether from clone or from unshare.
 func (t *Tree) shared() ns.Kinds {
 	kinds := t.Pod.Clone
-	for _, s := range t.Pod.Inside {
+	for _, s := range t.Setup {
 		if u, ok := s.Op.(ns.Unshare); ok {
 			kinds |= u.Kinds
 		}

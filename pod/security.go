@@ -117,15 +117,16 @@ func (pl *planner) ownRange() bool { return pl.ids != nil && pl.host.UID == 0 }
 // single: the kernel denies setgroups, and there is one user.
 func (pl *planner) single() bool { return pl.ids != nil && pl.host.UID != 0 && !pl.ids.Helpers }
 
-// stageNeedsAmbient: execve takes all capabilities from a user that is not root
-// in its namespace, unless they are ambient (capabilities(7)), and the stage
-// needs some.
-func (pl *planner) stageNeedsAmbient() bool {
-	if !pl.single() {
+// needsAmbient: execve takes all capabilities from a user that is not root in
+// its namespace, unless they are ambient (capabilities(7)), and the stage needs
+// some. That is so for the only id of a pod, if it isn't 0, and for the host's
+// root in a namespace that has no id for him.
+func needsAmbient(ids *ns.IDMaps, uid int) bool {
+	if ids == nil {
 		return false
 	}
-	_, root := pl.ids.UIDs.ToHost(0)
-	return !root
+	inside, ok := ids.UIDs.ToInside(uid)
+	return !ok || inside != 0
 }
 
 // stageCaps is what making a container takes.

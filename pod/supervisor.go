@@ -105,19 +105,19 @@ func (s *supervisor) feed(i int, e LifeEvent) {
 func (s *supervisor) hear(n news) {
 	switch {
 	case n.step != nil:
-		step := n.step.table.Steps()[n.step.index]
 		name := ""
 		if n.box >= 0 {
 			name = s.boxes[n.box].plan.Name
 		}
-		s.emit(Event{Kind: EventStep, Container: name, Step: step, Calls: texts(n.step.table, n.step.index), Took: n.step.took})
+		s.emit(Event{Kind: EventStep, Container: name, Step: n.step.step, Calls: n.step.calls, Took: n.step.took})
 	case n.gone:
 		s.stageGone()
 	case n.msg != nil:
 		s.stageSays(n)
 	case n.box < 0 && n.err != nil:
 		s.fault = s.named(n.err)
-	case n.box < 0:
+	case n.box == stageSetup: // the containers follow
+	case n.box == stageBirth:
 		s.up = true
 		s.emit(Event{Kind: EventStage, Pid: s.stage.Pid})
 		if s.gone {

@@ -13,50 +13,73 @@ import (
 	"github.com/podlab/podlab/pod/spec"
 )
 
-// planVolume makes the volume at volumes/NAME of the pod's directory, where the
-// containers take it from: on the host, what lies on disk; in the pod's mount
-// namespace, before it is the pod's root who acts, what is the machine's; and
-// after, what is the pod's own.
-func (pl *planner) planVolume(v *spec.Volume, host, in, own *steps) error {
+// planVolume makes the volume at volumes/NAME of the pod's tmpfs, where the
+// containers take it from: on the host, what lies on disk; with the caller's
+// rights, what is the machine's; with those of the pod's root, what is its own.
+func (pl *planner) planVolume(v *spec.Volume, host, open, own *steps) error {
 	at := "volumes/" + v.Name
-	onHost := pl.opts.Dir + "/" + at
 	switch {
 	case v.HostPath != nil:
-		return pl.hostPath(v, onHost, at, host, in)
-	case v.ConfigMap != nil:
-		files, err := pl.configMapFiles(v.ConfigMap)
+		return pl.hostPath(v, at, host, open, own)
+	case v.ConfigMap != nil, v.Secret != nil:
+		files, err := pl.volumeFiles(v)
 		if err != nil {
 			return fmt.Errorf("volume %s: %w", v.Name, err)
 		}
-		pl.volumeDir(v, onHost, 0o755, host)
-		pl.projection(v.Name, onHost, files, pl.hostOwner(), host)
-	case v.Secret != nil:
-		files, err := pl.secretFiles(v.Secret)
-		if err != nil {
-			return fmt.Errorf("volume %s: %w", v.Name, err)
-		}
-		host.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: onHost, Mode: 0o755})
-		// In memory, as the kubelet keeps it: a secret never meets a disk.
-		own.add("volume.tmpfs["+v.Name+"]", ns.Mount{Source: "tmpfs", Target: at, Type: "tmpfs", Flags: inert, Data: "mode=755" + pl.owner()})
-		pl.projection(v.Name, at, files, nil, own)
+		// In memory: the kubelet keeps a Secret there, so that it never meets a
+		// disk; a ConfigMap is no larger.
+		own.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: at, Mode: 0o755})
+		pl.projection(v.Name, at, files, own)
 	case v.EmptyDir != nil && v.EmptyDir.Medium == spec.StorageMediumMemory:
 		data := "mode=777" + pl.owner()
 		if q := v.EmptyDir.SizeLimit; q != nil && q.Value() > 0 {
 			data += fmt.Sprintf(",size=%d", q.Value())
 		}
-		host.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: onHost, Mode: 0o755})
+		own.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: at, Mode: 0o755})
 		own.add("volume.tmpfs["+v.Name+"]", ns.Mount{Source: "tmpfs", Target: at, Type: "tmpfs", Flags: unix.MS_NOSUID | unix.MS_NODEV, Data: data})
-		if g, ok := pl.fsGroup(); ok {
-			own.add("volume.group["+v.Name+"]", ns.Chown{Path: at, UID: -1, GID: g})
-			own.add("volume.group["+v.Name+"]", ns.Chmod{Path: at, Mode: 0o2777})
-		}
+		pl.volumeGroup(v.Name, at, 0o777, own)
 	default:
-		pl.volumeDir(v, onHost, 0o777, host)
-		if q := volumeLimit(v); q > 0 {
-			pl.tree.Notes = append(pl.tree.Notes, fmt.Sprintf("volume %s: sizeLimit %s is not enforced on disk yet (a cluster evicts the pod); with medium: Memory it is", v.Name, v.EmptyDir.SizeLimit))
-		}
+		pl.diskVolume(v, at, host, open, own)
 	}
 	return nil
+}
+
+// diskVolume is an emptyDir on disk: a directory in the pod's, which is the
+// caller's alone; the pod gets a mount of it.
+func (pl *planner) diskVolume(v *spec.Volume, at string, host, open, own *steps) {
+	onHost := pl.opts.Dir + "/" + at
+	host.add("pod.dir", ns.Mkdir{Path: pl.opts.Dir + "/volumes", Mode: 0o700})
+	host.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: onHost, Mode: 0o777})
+	host.add("volume.mode["+v.Name+"]", ns.Chmod{Path: onHost, Mode: 0o777}) // mkdir(2) heeds the caller's umask
+	if pl.ownRange() {
+		uid, _ := pl.ids.UIDs.ToHost(0)
+		gid, _ := pl.ids.GIDs.ToHost(0)
+		host.add("volume.owner["+v.Name+"]", ns.Chown{Path: onHost, UID: uid, GID: gid})
+	}
+	open.add("volume.open["+v.Name+"]", ns.OpenTree{Path: onHost, Name: "volume/" + v.Name})
+	own.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: at, Mode: 0o755})
+	own.add("volume.place["+v.Name+"]", ns.MoveTree{Name: "volume/" + v.Name, Target: at})
+	pl.volumeGroup(v.Name, at, 0o777, own)
+	if q := volumeLimit(v); q > 0 {
+		pl.tree.Notes = append(pl.tree.Notes, fmt.Sprintf("volume %s: sizeLimit %s is not enforced on disk yet (a cluster evicts the pod); with medium: Memory it is", v.Name, v.EmptyDir.SizeLimit))
+	}
+}
+
+// volumeGroup gives the volume to fsGroup, and makes what is created in it
+// belong to that group too: the set-group-ID bit, inode(7).
+func (pl *planner) volumeGroup(name, at string, mode uint32, own *steps) {
+	if g, ok := pl.fsGroup(); ok {
+		own.add("volume.group["+name+"]", ns.Chown{Path: at, UID: -1, GID: g})
+		own.add("volume.group["+name+"]", ns.Chmod{Path: at, Mode: mode | 0o2070})
+	}
+}
+
+// volumeFiles are the files of a ConfigMap or Secret volume.
+func (pl *planner) volumeFiles(v *spec.Volume) ([]projected, error) {
+	if v.ConfigMap != nil {
+		return pl.configMapFiles(v.ConfigMap)
+	}
+	return pl.secretFiles(v.Secret)
 }
 
 func volumeLimit(v *spec.Volume) int64 {
@@ -64,19 +87,6 @@ func volumeLimit(v *spec.Volume) int64 {
 		return 0
 	}
 	return v.EmptyDir.SizeLimit.Value()
-}
-
-// volumeDir is a directory on disk that belongs to the pod's root, and to
-// fsGroup where there is one.
-func (pl *planner) volumeDir(v *spec.Volume, dir string, mode uint32, host *steps) {
-	host.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: dir, Mode: mode})
-	if o := pl.hostOwner(); o != nil {
-		host.add("volume.owner["+v.Name+"]", ns.Chown{Path: dir, UID: o.UID, GID: o.GID})
-		if _, ok := pl.fsGroup(); ok {
-			mode |= 0o2070
-		}
-	}
-	host.add("volume.mode["+v.Name+"]", ns.Chmod{Path: dir, Mode: mode}) // mkdir(2) heeds the caller's umask
 }
 
 // fsGroup is the group that volumes belong to, as the pod counts.
@@ -88,24 +98,9 @@ func (pl *planner) fsGroup() (int, bool) {
 	return int(*sc.FSGroup), true
 }
 
-// hostOwner is who files of a volume must belong to on the host so that they
-// are root's, and fsGroup's, in the pod. nil: as they are.
-func (pl *planner) hostOwner() *user {
-	g, given := pl.fsGroup()
-	if pl.host.UID != 0 || pl.ids == nil && !given {
-		return nil // an ordinary user can't give files away; in his pod they are root's as they are
-	}
-	u := &user{UID: 0, GID: g}
-	if pl.ids != nil {
-		u.UID, _ = pl.ids.UIDs.ToHost(0)
-		u.GID, _ = pl.ids.GIDs.ToHost(g)
-	}
-	return u
-}
-
-// hostPath shows a file or directory of the machine. It is found by the
+// hostPath shows a file or directory of the machine. It is found with the
 // caller's rights, once, when the pod starts.
-func (pl *planner) hostPath(v *spec.Volume, onHost, at string, host, in *steps) error {
+func (pl *planner) hostPath(v *spec.Volume, at string, host, open, own *steps) error {
 	if err := checkHostPath(pl.host, v); err != nil {
 		return err
 	}
@@ -115,14 +110,15 @@ func (pl *planner) hostPath(v *spec.Volume, onHost, at string, host, in *steps) 
 		have = spec.HostPathDirectory
 		host.add("hostpath.create["+v.Name+"]", ns.MkdirAll{Path: src, Mode: 0o755})
 	} else if have == "" {
-		host.add("hostpath.create["+v.Name+"]", ns.WriteFile{Path: src, Create: true, Mode: 0o644})
+		host.add("hostpath.create["+v.Name+"]", ns.Touch{Path: src})
 	}
+	open.add("volume.open["+v.Name+"]", ns.OpenTree{Path: src, Name: "volume/" + v.Name})
 	if have == spec.HostPathDirectory {
-		host.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: onHost, Mode: 0o755})
+		own.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: at, Mode: 0o755})
 	} else {
-		host.add("volume.dir["+v.Name+"]", ns.WriteFile{Path: onHost, Create: true, Mode: 0o600})
+		own.add("volume.file["+v.Name+"]", ns.Touch{Path: at})
 	}
-	in.add("volume.bind["+v.Name+"]", ns.Mount{Source: src, Target: at, Flags: unix.MS_BIND | unix.MS_REC})
+	own.add("volume.place["+v.Name+"]", ns.MoveTree{Name: "volume/" + v.Name, Target: at})
 	return nil
 }
 
@@ -227,35 +223,24 @@ func (pl *planner) secret(name string, optional bool) (map[string]string, error)
 // directory named for the time, a link ..data to it, and links through ..data
 // where users look. Renaming a new ..data over the old one changes all files at
 // once.
-func (pl *planner) projection(name, dir string, files []projected, owner *user, s *steps) {
+func (pl *planner) projection(name, dir string, files []projected, s *steps) {
 	version := pl.opts.Now.UTC().Format("..2006_01_02_15_04_05.000000000")
 	key := func(what string) string { return "volume." + what + "[" + name + "]" }
-	own := func(p string) {
-		if owner != nil {
-			s.add(key("owner"), ns.Chown{Path: p, UID: owner.UID, GID: owner.GID})
-		}
-	}
 	s.add(key("version"), ns.Mkdir{Path: dir + "/" + version, Mode: 0o755})
-	s.add(key("mode"), ns.Chmod{Path: dir + "/" + version, Mode: 0o755})
-	own(dir + "/" + version)
 	made, links := map[string]bool{}, map[string]bool{}
 	for _, f := range files {
 		for i, r := range f.path {
 			if sub := f.path[:i]; r == '/' && !made[sub] {
 				made[sub] = true
 				s.add(key("version"), ns.Mkdir{Path: dir + "/" + version + "/" + sub, Mode: 0o755})
-				s.add(key("mode"), ns.Chmod{Path: dir + "/" + version + "/" + sub, Mode: 0o755})
-				own(dir + "/" + version + "/" + sub)
 			}
 		}
 		p := dir + "/" + version + "/" + f.path
-		mode := f.mode
-		if _, ok := pl.fsGroup(); ok {
-			mode |= 0o440 // fsGroup must be able to read
+		s.add(key("file"), ns.WriteFile{Path: p, Data: f.data, Create: true, Mode: f.mode})
+		if g, ok := pl.fsGroup(); ok {
+			s.add(key("group"), ns.Chown{Path: p, UID: -1, GID: g})
+			s.add(key("group"), ns.Chmod{Path: p, Mode: f.mode | 0o440}) // the group must be able to read
 		}
-		s.add(key("file"), ns.WriteFile{Path: p, Data: f.data, Create: true, Mode: 0o600})
-		own(p)
-		s.add(key("mode"), ns.Chmod{Path: p, Mode: mode})
 		links[strings.SplitN(f.path, "/", 2)[0]] = true
 	}
 	s.add(key("data"), ns.Symlink{Target: version, Link: dir + "/..data"})

@@ -58,6 +58,8 @@ func init() {
 type stage struct {
 	conn *ns.Conn
 	pids map[int]uint32 // the container that a child is
+
+	broken bool // setup failed
 }
 
 // loop is the life of the stage: orders in, news out, until the supervisor
@@ -96,6 +98,8 @@ func (s *stage) loop() {
 // obey does what the supervisor asked for.
 func (s *stage) obey(m ns.Message) {
 	switch m.Kind {
+	case ns.MsgSetup:
+		s.setup(m)
 	case ns.MsgStart:
 		s.start(m)
 	case ns.MsgSignal:
@@ -107,16 +111,20 @@ func (s *stage) obey(m ns.Message) {
 	}
 }
 
+// setup makes what the containers will share, in this process. If it fails, no
+// container may be started in what is there.
+func (s *stage) setup(m ns.Message) {
+	defer closeAll(m.FDs)
+	table, err := ns.DecodeTable(m.Data)
+	s.broken = err != nil || len(m.FDs) != 1 || !table.RunReporting(m.FDs[0])
+}
+
 // start forks a container. What happens in it the supervisor hears from the
 // child itself, over the report socket.
 func (s *stage) start(m ns.Message) {
-	defer func() {
-		for _, fd := range m.FDs {
-			_ = syscall.Close(fd) // the child has its own
-		}
-	}()
+	defer closeAll(m.FDs) // the child has its own
 	table, err := ns.DecodeTable(m.Data)
-	if err != nil || len(m.FDs) != 4 {
+	if s.broken || err != nil || len(m.FDs) != 4 {
 		s.tell(ns.Message{Kind: ns.MsgFailed, ID: m.ID, Arg: uint64(syscall.EPROTO)})
 		return
 	}
@@ -128,6 +136,12 @@ func (s *stage) start(m ns.Message) {
 	s.pids[pid] = m.ID
 	s.tell(ns.Message{Kind: ns.MsgStarted, ID: m.ID, FDs: []int{pidfd}})
 	_ = syscall.Close(pidfd) // the supervisor has its own
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		_ = syscall.Close(fd) // nobody else in this process has it
+	}
 }
 
 // reap takes in every child that has ended, containers and orphans alike.
