@@ -45,6 +45,9 @@ func parse(text string) map[string]Step {
 		var prose []string
 		for line := range strings.Lines(body) {
 			line = strings.TrimRight(line, " \n")
+			if strings.HasPrefix(line, "# ") {
+				break // a new chapter, with a preface of its own
+			}
 			if man, ok := strings.CutPrefix(line, "man: "); ok {
 				s.Man = man
 			} else if look, ok := strings.CutPrefix(line, "look: "); ok {
