@@ -26,7 +26,9 @@ func (c checker) object(n *node, typ, pattern string, judged bool) {
 		f := &n.fields[i]
 		kind := kindIn(fs, f.name)
 		if kind == "" {
-			c.fault(Invalid, f.line, f.col, join(n.path(), f.name), "unknown field", suggest(f.name, fs))
+			if !c.talkative() {
+				c.fault(Invalid, f.line, f.col, join(n.path(), f.name), "unknown field", suggest(f.name, fs))
+			}
 			continue
 		}
 		at, parts := "", false
@@ -48,7 +50,7 @@ func (c checker) verdict(f *field, pattern string) bool {
 	if row == nil || row.verb == honours {
 		return true
 	}
-	if f.value.empty() || row.harmless(f.value) {
+	if f.value.empty() || row.harmless(f.value) || pattern == hostPort && samePort(f.value) {
 		return false
 	}
 	if pattern == "spec.containers[].image" && c.o.RootfsGiven {
@@ -59,6 +61,16 @@ func (c checker) verdict(f *field, pattern string) bool {
 		c.warn(f, row.message())
 	}
 	return false
+}
+
+const hostPort = "spec.containers[].ports[].hostPort"
+
+// samePort is true for a hostPort that hostNetwork gives anyway: the API server
+// writes it into the pods that it stores.
+func samePort(n *node) bool {
+	port := n.up
+	spec := port.up.up.up.up // ports, container, containers
+	return spec.get("hostNetwork").yes() && port.get("containerPort").str() == n.text
 }
 
 // value checks a value against a kind of the schema.

@@ -26,7 +26,12 @@ func (p *Pod) complete(n *node) {
 		s.Volumes[i].complete(n.get("spec").list("volumes")[i])
 	}
 	for i := range s.Containers {
-		s.Containers[i].complete()
+		c := &s.Containers[i]
+		// The API server moves the annotation into the container's context.
+		if _, ok := p.Annotations[appArmorPrefix+c.Name]; ok && c.SecurityContext == nil {
+			c.SecurityContext = &SecurityContext{}
+		}
+		c.complete()
 	}
 }
 

@@ -2,13 +2,15 @@ package spec
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"regexp"
+	"io"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // maxFaults bounds what one file can make us say.
@@ -26,12 +28,15 @@ type judge struct {
 
 // fault reports one, at a place of the file.
 func (j *judge) fault(k ErrorKind, line, col int, path, msg, hint string) {
-	if len(j.errs) < maxFaults {
+	if !j.talkative() {
 		j.errs = append(j.errs, &FieldError{k, j.place(line, col, path), msg, hint})
 	} else if len(j.errs) == maxFaults {
 		j.errs = append(j.errs, &FieldError{Invalid, Place{File: j.name, Line: line, Col: col}, "and more faults, not listed", ""})
 	}
 }
+
+// talkative is true when enough has been said.
+func (j *judge) talkative() bool { return len(j.errs) >= maxFaults }
 
 // invalid reports a value that a cluster would refuse too.
 func (j *judge) invalid(n *node, msg, hint string) {
@@ -41,9 +46,9 @@ func (j *judge) invalid(n *node, msg, hint string) {
 	}
 }
 
-// missing reports a required field that is not there.
+// missing reports a required field that is not there; name may have dots.
 func (j *judge) missing(in *node, name, msg string) {
-	j.fault(Invalid, in.line, in.col, join(in.path(), name), msg, "")
+	j.fault(Invalid, in.line, in.col, strings.TrimPrefix(in.path()+"."+name, "."), msg, "")
 }
 
 // unsupported reports what is valid but not for podlab, at the field's name.
@@ -70,6 +75,9 @@ func (j *judge) sort() {
 }
 
 func (j *judge) place(line, col int, path string) Place {
+	if len(path) > 300 {
+		path = path[:300] + "..."
+	}
 	return Place{File: j.name, Line: line, Col: col, Path: path, Source: j.source(line)}
 }
 
@@ -108,19 +116,7 @@ func (j *judge) acceptable() bool {
 		j.fault(Invalid, 0, 0, "", fmt.Sprintf("%d bytes; the API server reads %d of a manifest", len(j.data), maxFile), "")
 		return false
 	}
-	if !utf8.Valid(j.data) {
-		line, col := 1, 1
-		for rest := j.data; len(rest) > 0; {
-			r, size := utf8.DecodeRune(rest)
-			if r == utf8.RuneError && size == 1 {
-				break
-			}
-			if col++; r == '\n' {
-				line, col = line+1, 1
-			}
-			rest = rest[size:]
-		}
-		j.fault(Invalid, line, col, "", "not UTF-8", "save the file as UTF-8 text")
+	if !j.isText() {
 		return false
 	}
 	marks := 0
@@ -133,6 +129,29 @@ func (j *judge) acceptable() bool {
 	if marks > maxMarks {
 		j.fault(Invalid, 0, 0, "", fmt.Sprintf("more than %d separators: too many values for a manifest", maxMarks), "")
 		return false
+	}
+	return true
+}
+
+// isText looks for what can't be in YAML or JSON, whose parsers don't say where.
+func (j *judge) isText() bool {
+	line, col := 1, 1
+	for rest := j.data; len(rest) > 0; col++ {
+		r, size := rune(rest[0]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRune(rest)
+		}
+		switch {
+		case r == utf8.RuneError && size == 1:
+			j.fault(Invalid, line, col, "", "not UTF-8", "save the file as UTF-8 text")
+			return false
+		case r == '\n':
+			line, col = line+1, 0
+		case r < ' ' && r != '\t' && r != '\r' || r == 0x7F:
+			j.fault(Invalid, line, col, "", fmt.Sprintf("the control code %#02x", r), "in double quotes, write it as \\x and two digits")
+			return false
+		}
+		rest = rest[size:]
 	}
 	return true
 }
@@ -150,14 +169,11 @@ var syntaxHints = [...][2]string{
 	{"unknown anchor", "the anchor, &name, has to come before its alias, *name"},
 }
 
-// syntax reports that the text is not YAML. The parser tells the line in words.
+// syntax reports that the text is not YAML.
 func (j *judge) syntax(err error) {
-	var typed *strconv.NumError
-	msg := strings.TrimPrefix(err.Error(), "yaml: ")
-	line := 1
-	if m := regexp.MustCompile(`^line (\d+): `).FindStringSubmatch(msg); m != nil {
-		line, _ = strconv.Atoi(m[1])
-		msg = msg[len(m[0]):]
+	line, msg := complaint(err)
+	if len(j.data) <= 256<<10 {
+		line = j.firstLine(msg)
 	}
 	hint := ""
 	for _, h := range syntaxHints {
@@ -165,8 +181,35 @@ func (j *judge) syntax(err error) {
 			hint = h[1]
 		}
 	}
-	if errors.As(err, &typed) {
-		msg = "a number out of range"
+	text := j.source(line)
+	col := len(text) - len(strings.TrimLeft(text, " ")) + 1
+	j.fault(Invalid, line, col, "", "not YAML: "+quoteless(msg), hint)
+}
+
+// complaint takes the parser's error apart.
+func complaint(err error) (line int, msg string) {
+	msg = strings.TrimPrefix(err.Error(), "yaml: ")
+	if rest, ok := strings.CutPrefix(msg, "line "); ok {
+		if number, after, ok := strings.Cut(rest, ": "); ok {
+			line, _ = strconv.Atoi(number)
+			return line, after
+		}
 	}
-	j.fault(Invalid, line, 1, "", "not YAML: "+quoteless(msg), hint)
+	return 1, msg
+}
+
+// firstLine is the line that a complaint is about. The parser names the line
+// where the mapping around it began, or none; but the shortest beginning of the
+// file that brings the same complaint ends with the line that is wrong.
+func (j *judge) firstLine(msg string) int {
+	j.source(1) // for the starts of lines
+	return 1 + sort.Search(len(j.starts)-1, func(i int) bool {
+		d := yaml.NewDecoder(bytes.NewReader(j.data[:j.starts[i+1]]))
+		for {
+			if _, err := parseOne(d); err != nil {
+				_, same := complaint(err)
+				return err != io.EOF && same == msg
+			}
+		}
+	})
 }

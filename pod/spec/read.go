@@ -47,11 +47,12 @@ func (j *judge) documents() (docs []*node) {
 			j.syntax(err)
 			return docs
 		}
-		if n := r.node(root.Content[0], node{}, 0); n != nil && n.class != nullClass {
-			docs = append(docs, n)
-		}
+		n := r.node(root.Content[0], node{}, 0)
 		if r.full {
-			return docs
+			return nil // half a document says nothing
+		}
+		if n.class != nullClass {
+			docs = append(docs, n)
 		}
 	}
 }

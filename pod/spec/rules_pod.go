@@ -35,6 +35,7 @@ func (j *judge) podRules(n *node) {
 	p.scheduling()
 	p.network()
 	p.claims()
+	p.annotations()
 }
 
 // podRules are the rules of one pod; all of them see its spec.

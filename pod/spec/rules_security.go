@@ -58,6 +58,7 @@ func dotted(name string) string {
 // security judges spec.securityContext.
 func (p podRules) security() {
 	s := p.spec.get("securityContext")
+	p.hostProcess(s)
 	if s == nil {
 		return
 	}
@@ -73,7 +74,6 @@ func (p podRules) security() {
 	for _, ctl := range s.list("sysctls") {
 		p.sysctl(ctl, seen)
 	}
-	p.hostProcess(s)
 }
 
 func (p podRules) sysctl(n *node, seen map[string]bool) {
