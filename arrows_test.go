@@ -35,8 +35,9 @@ var arrows = map[string][]string{
 	"internal/bench":   {}, // a program of its own, that runs programs
 }
 
-// testArrows are open to every test: a test that runs a pod needs a stage in its binary.
-var testArrows = []string{"ns/stage", "internal/testenv"}
+// testArrows are open to every test: one that runs a pod needs a stage in its
+// binary, and the examples are pods to run.
+var testArrows = []string{"ns/stage", "internal/testenv", "examples"}
 
 // outside says which modules a part may import; the others get by on the
 // standard library and x/sys.

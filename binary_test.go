@@ -64,7 +64,7 @@ type result struct {
 // run runs podlab with a state directory of its own.
 func run(t *testing.T, args ...string) result {
 	t.Helper()
-	return runIn(t, t.TempDir(), podlab(t), args...)
+	return runIn(t, stateDir(t), podlab(t), args...)
 }
 
 func runIn(t *testing.T, root, program string, args ...string) result {
@@ -86,3 +86,6 @@ func runIn(t *testing.T, root, program string, args ...string) result {
 	}
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), time.Since(begin)}
 }
+
+// stateDir is a name for a state directory; podlab makes it, 0700, at its first use.
+func stateDir(t *testing.T) string { return filepath.Join(t.TempDir(), "state") }

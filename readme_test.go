@@ -115,7 +115,7 @@ func TestReadmeSessions(t *testing.T) {
 	}
 	podlab(t)
 	for _, block := range blocks {
-		root, names := t.TempDir(), map[string]string{}
+		root, names := stateDir(t), map[string]string{}
 		for _, s := range block {
 			t.Run(fmt.Sprintf("line %d", s.line), func(t *testing.T) {
 				r := runIn(t, root, sh, "-c", s.command)
