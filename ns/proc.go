@@ -218,3 +218,10 @@ func Errno(err error) syscall.Errno {
 func SetThreadName(name *[16]byte) {
 	_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(name)), 0, 0, 0) // can't fail for a string of 16 bytes
 }
+
+// SiginfoPid is si_pid of what waitid(2) filled in; 0 where no child has ended.
+func SiginfoPid(info *unix.Siginfo) int {
+	// struct siginfo: three ints, padding to a pointer's alignment, then a union
+	// that begins with the pid.
+	return int(*(*int32)(unsafe.Add(unsafe.Pointer(info), 16)))
+}

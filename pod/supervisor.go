@@ -30,6 +30,8 @@ type container struct {
 func (s *supervisor) loop(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	save, saving := time.NewTimer(time.Hour), false
+	defer save.Stop()
 	stop, kill := ctx.Done(), s.opts.Kill
 	s.orders()
 	for {
@@ -42,14 +44,13 @@ func (s *supervisor) loop(ctx context.Context) error {
 		} else {
 			timer.Stop()
 		}
-		if s.dirty && len(s.news) == 0 {
-			s.writeState()
-		}
 		select {
 		case n := <-s.news:
 			s.hear(n)
 		case <-timer.C:
 			s.all(LifeEvent{Kind: LifeTick})
+		case <-save.C:
+			s.writeState()
 		case <-stop:
 			stop = nil
 			s.emit(Event{Kind: EventStop, Took: s.tree.Policy.Grace})
@@ -59,8 +60,16 @@ func (s *supervisor) loop(ctx context.Context) error {
 			s.all(LifeEvent{Kind: LifeKill})
 		}
 		s.orders()
+		if s.dirty && !saving {
+			save.Reset(stateDelay)
+		}
+		saving = s.dirty
 	}
 }
+
+// stateDelay is how far state.json may be behind: a pod that is gone sooner
+// needs none, and writing one costs a tenth of such a pod's time.
+const stateDelay = 10 * time.Millisecond
 
 // orders carries out what follows from the lives alone.
 func (s *supervisor) orders() {

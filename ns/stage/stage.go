@@ -19,6 +19,8 @@ import (
 	"runtime"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/podlab/podlab/ns"
 )
 
@@ -41,7 +43,7 @@ func init() {
 	// Children ask for a signal when their parent dies, and the kernel means the
 	// thread that forked them: stay on this one, the first, which dies last.
 	runtime.LockOSThread()
-	s := &stage{conn: ns.NewConn(socket), pids: map[int]uint32{}}
+	s := &stage{conn: ns.NewConn(socket), orphans: -1}
 	syscall.CloseOnExec(socket)
 	// Not dumpable: /proc/PID of the stage, and of its children until they
 	// execve, belongs to root of the host then, and a container can't reach the
@@ -56,41 +58,42 @@ func init() {
 
 // stage is what the pod stage knows: who its children are.
 type stage struct {
-	conn *ns.Conn
-	pids map[int]uint32 // the container that a child is
+	conn     *ns.Conn
+	children []child
+	broken   bool // setup failed
+	orphans  int  // readable when there may be orphans to be waited for; -1: there are none
+}
 
-	broken bool // setup failed
+// child is the first process of a container.
+type child struct {
+	container uint32
+	pid       int
+	pidfd     int // readable when the process has ended, pidfd_open(2)
 }
 
 // loop is the life of the stage: orders in, news out, until the supervisor
-// hangs up.
+// hangs up. It is one thread in one poll(2): an idle stage costs next to nothing.
 func (s *stage) loop() {
-	orders := make(chan ns.Message)
-	go func() {
-		defer close(orders)
-		for {
+	for {
+		fds := []unix.PollFd{{Fd: socket, Events: unix.POLLIN}, {Fd: int32(s.orphans), Events: unix.POLLIN}}
+		for _, c := range s.children {
+			fds = append(fds, unix.PollFd{Fd: int32(c.pidfd), Events: unix.POLLIN})
+		}
+		if _, err := unix.Poll(fds, -1); err == unix.EINTR {
+			continue
+		}
+		s.reap(fds[2:])
+		if fds[1].Revents != 0 {
+			var b [64]byte
+			_, _ = syscall.Read(s.orphans, b[:]) // what counts is that something came
+			reapOrphans(s.children)
+		}
+		if fds[0].Revents != 0 {
 			m, err := s.conn.Recv()
 			if err != nil {
 				return
 			}
-			orders <- m
-		}
-	}()
-	// The signals are taken, not ignored: what a process ignores its children
-	// ignore too. PID 1 of a PID namespace reaps whoever lost their parent.
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGCHLD, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
-	for {
-		select {
-		case m, open := <-orders:
-			if !open {
-				return
-			}
 			s.obey(m)
-		case sig := <-signals:
-			if sig == syscall.SIGCHLD {
-				s.reap()
-			}
 		}
 	}
 }
@@ -103,9 +106,9 @@ func (s *stage) obey(m ns.Message) {
 	case ns.MsgStart:
 		s.start(m)
 	case ns.MsgSignal:
-		for pid, id := range s.pids {
-			if id == m.ID {
-				_ = syscall.Kill(pid, syscall.Signal(m.Arg)) // it may be dead and not reaped yet
+		for _, c := range s.children {
+			if c.container == m.ID {
+				_ = unix.PidfdSendSignal(c.pidfd, syscall.Signal(m.Arg), nil, 0) // it may be dead and not reaped yet
 			}
 		}
 	}
@@ -128,14 +131,16 @@ func (s *stage) start(m ns.Message) {
 		s.tell(ns.Message{Kind: ns.MsgFailed, ID: m.ID, Arg: uint64(syscall.EPROTO)})
 		return
 	}
+	if !ns.Kinds(m.Arg).Has(ns.PID) && s.orphans < 0 && os.Getpid() == 1 {
+		s.orphans = orphanage()
+	}
 	pid, pidfd, err := table.Fork(ns.Kinds(m.Arg), [4]int(m.FDs))
 	if err != nil {
 		s.tell(ns.Message{Kind: ns.MsgFailed, ID: m.ID, Arg: uint64(ns.Errno(err))})
 		return
 	}
-	s.pids[pid] = m.ID
+	s.children = append(s.children, child{m.ID, pid, pidfd})
 	s.tell(ns.Message{Kind: ns.MsgStarted, ID: m.ID, FDs: []int{pidfd}})
-	_ = syscall.Close(pidfd) // the supervisor has its own
 }
 
 func closeAll(fds []int) {
@@ -144,21 +149,62 @@ func closeAll(fds []int) {
 	}
 }
 
-// reap takes in every child that has ended, containers and orphans alike.
-func (s *stage) reap() {
-	for {
+// reap takes in the children whose pidfd says that they have ended.
+func (s *stage) reap(polled []unix.PollFd) {
+	alive := s.children[:0]
+	for i, c := range s.children {
+		if polled[i].Revents == 0 {
+			alive = append(alive, c)
+			continue
+		}
 		var ws syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
-		if err == syscall.EINTR {
+		_, _ = syscall.Wait4(c.pid, &ws, 0, nil) // it has ended, and nobody else waits for it
+		_ = syscall.Close(c.pidfd)               // the supervisor has its own
+		s.tell(ns.Message{Kind: ns.MsgExited, ID: c.container, Arg: uint64(ws)})
+	}
+	s.children = alive
+}
+
+// orphanage is a descriptor that is readable when a child may have ended that
+// no pidfd tells of: whoever loses their parent in a PID namespace becomes a
+// child of its PID 1, and stays a zombie until that waits for it.
+func orphanage() int {
+	var p [2]int
+	if err := syscall.Pipe2(p[:], syscall.O_CLOEXEC|syscall.O_NONBLOCK); err != nil {
+		return -1 // zombies until the pod ends; nothing worse
+	}
+	signals := make(chan os.Signal, 1)
+	// The others are taken, not ignored: what a process ignores its children
+	// ignore too. From outside SIGKILL ends the stage.
+	signal.Notify(signals, syscall.SIGCHLD, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
+	go func() {
+		for range signals {
+			_, _ = syscall.Write(p[1], []byte{0}) // EAGAIN: the pipe is readable already
+		}
+	}()
+	return p[0]
+}
+
+// reapOrphans waits for every child that has ended, but the containers, whose
+// turn comes with their pidfds.
+func reapOrphans(children []child) {
+	for {
+		var info unix.Siginfo
+		// WNOWAIT: look at who has ended before taking it in.
+		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		pid := ns.SiginfoPid(&info)
+		if err == unix.EINTR {
 			continue
 		}
 		if err != nil || pid == 0 {
 			return
 		}
-		if id, ok := s.pids[pid]; ok {
-			delete(s.pids, pid)
-			s.tell(ns.Message{Kind: ns.MsgExited, ID: id, Arg: uint64(ws)})
+		for _, c := range children {
+			if c.pid == pid {
+				return
+			}
 		}
+		_, _ = syscall.Wait4(pid, nil, 0, nil) // it has ended
 	}
 }
 
