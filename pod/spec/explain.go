@@ -39,8 +39,8 @@ func Fields() []FieldInfo {
 }
 
 // Explain finds a field by its path: with indices, with [] or without, with
-// "pod." before it, or by its last names alone if only one field has them. A
-// field below one that is not honoured has that one's verdict.
+// "pod." before it, or by its last names alone, when the shortest path that has them is
+// meant. A field below one that is not honoured has that one's verdict.
 func Explain(name string) (FieldInfo, bool) {
 	name = regexp.MustCompile(`\[[^]]*\]`).ReplaceAllString(name, "")
 	name = strings.TrimPrefix(strings.ToLower(strings.Trim(name, ". ")), "pod.")

@@ -1,9 +1,6 @@
 package spec
 
-import (
-	"strings"
-	"sync"
-)
+import "strings"
 
 // A row is what podlab does with one field of the upstream Pod type, or, if it
 // is not honoured, with that field and all below it. Every upstream field has
@@ -30,18 +27,18 @@ const (
 // The rows are kept by topic; all are data, so that nothing runs before main.
 var fieldTables = [...][]row{metaFields, podFields, containerFields, volumeFields}
 
-// A rowIndex finds rows by path. It is made when a manifest is first judged.
-var rowIndex = sync.OnceValue(func() map[string]*row {
-	index := make(map[string]*row, 256)
+// rowOf finds a field's row. Comparing a few hundred strings, whose lengths
+// mostly differ, costs less than making a map at every start.
+func rowOf(path string) *row {
 	for _, table := range fieldTables {
 		for i := range table {
-			index[table[i].path] = &table[i]
+			if table[i].path == path {
+				return &table[i]
+			}
 		}
 	}
-	return index
-})
-
-func rowOf(path string) *row { return rowIndex()[path] }
+	return nil
+}
 
 // harmless is true for a value that asks for what is done anyway.
 func (r *row) harmless(n *node) bool {

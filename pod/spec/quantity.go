@@ -35,23 +35,28 @@ var decimalUnits = [...]struct {
 // binaryUnits are powers of 1024, from the first.
 var binaryUnits = [...]string{"Ki", "Mi", "Gi", "Ti", "Pi", "Ei"}
 
-// maxExponent bounds what a few characters can make us compute.
-const maxExponent = 100
+// Bounds on what a few characters can make us compute: nobody means more.
+const (
+	maxExponent = 120
+	maxBits     = 400 // about 1e111, in billionths
+)
 
 // ParseQuantity reads what k8s.io/apimachinery's resource.ParseQuantity reads,
-// exponents beyond 100 excepted.
+// numbers of more than a hundred digits excepted.
 func ParseQuantity(s string) (Quantity, error) {
 	s = strings.TrimSpace(s)
 	var q Quantity
 	p, ok := splitQuantity(s)
-	if !ok {
+	if !ok || len(s) > 200 {
 		return q, errQuantity
 	}
 	exponent, ok := 0, false
 	if exponent, q.format, ok = unit(p.suffix); !ok || exponent > maxExponent {
 		return q, errQuantity
 	}
-	q.scale(p, exponent)
+	if q.scale(p, exponent); q.nano.BitLen() > maxBits {
+		return Quantity{}, errQuantity
+	}
 	if p.keeps(exponent, q.format, &q.nano) {
 		q.text = s
 	}

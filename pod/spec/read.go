@@ -1,10 +1,10 @@
 package spec
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"io"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -37,7 +37,7 @@ func (j *judge) documents() (docs []*node) {
 		}
 	}
 	r := &reader{j: j}
-	d := yaml.NewDecoder(strings.NewReader(string(j.data)))
+	d := yaml.NewDecoder(bytes.NewReader(j.data))
 	for {
 		root, err := parseOne(d)
 		if err == io.EOF {
@@ -113,7 +113,11 @@ func (r *reader) node(y *yaml.Node, at node, depth int) *node {
 func (r *reader) stop(n *node, msg string) {
 	if !r.full {
 		r.full = true
-		r.j.fault(Invalid, n.line, n.col, n.path(), msg, "")
+		path := n.path()
+		if len(path) > 60 {
+			path = path[:60] + "..."
+		}
+		r.j.fault(Invalid, n.line, n.col, path, msg, "")
 	}
 }
 
