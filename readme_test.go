@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -15,11 +16,13 @@ import (
 type session struct {
 	line    int
 	command string
+	fails   bool
 	want    []string // "..." stands for any lines, and inside a line for any text
 }
 
-// sessions reads the console blocks of a Markdown page. "$ " begins a command,
-// "> " continues it, the lines up to the next "$ " are its output.
+// sessions reads the console blocks of a Markdown page. "$ " begins a command
+// that succeeds and "! " one that fails, "> " continues it, the lines up to the
+// next command are its output.
 func sessions(page string) (blocks [][]session) {
 	inside := false
 	for i, line := range strings.Split(page, "\n") {
@@ -36,6 +39,8 @@ func sessions(page string) (blocks [][]session) {
 		last := len(*block) - 1
 		if command, ok := strings.CutPrefix(line, "$ "); ok {
 			*block = append(*block, session{line: i + 1, command: command})
+		} else if command, ok := strings.CutPrefix(line, "! "); ok {
+			*block = append(*block, session{line: i + 1, command: command, fails: true})
 		} else if more, ok := strings.CutPrefix(line, "> "); ok && last >= 0 {
 			(*block)[last].command += "\n" + more
 		} else if last >= 0 {
@@ -98,6 +103,23 @@ func matches(want []string, got string, names map[string]string) string {
 	return ""
 }
 
+// byContainer orders the lines of containers, which write when they like, by
+// their names; the order within a container stays.
+func byContainer(lines []string) []string {
+	who := regexp.MustCompile(`^[a-z0-9-]+ *[|!] `)
+	lines = slices.Clone(lines)
+	slices.SortStableFunc(lines, func(a, b string) int {
+		a, b = who.FindString(a), who.FindString(b)
+		if a == "" || b == "" {
+			return 0
+		}
+		return strings.Compare(a, b)
+	})
+	return lines
+}
+
+func byLine(text string) string { return strings.Join(byContainer(strings.SplitAfter(text, "\n")), "") }
+
 // What README.md shows is what happens. Every console block is a shell of its
 // own in the checkout, with podlab on PATH.
 func TestReadmeSessions(t *testing.T) {
@@ -119,10 +141,10 @@ func TestReadmeSessions(t *testing.T) {
 		for _, s := range block {
 			t.Run(fmt.Sprintf("line %d", s.line), func(t *testing.T) {
 				r := runIn(t, root, sh, "-c", s.command)
-				if r.code != 0 {
-					t.Errorf("README.md:%d: $ %s: exit code %d", s.line, s.command, r.code)
+				if (r.code != 0) != s.fails {
+					t.Errorf("README.md:%d: %s: exit code %d, want failing=%v", s.line, s.command, r.code, s.fails)
 				}
-				if why := matches(s.want, r.stdout+r.stderr, names); why != "" {
+				if why := matches(byContainer(s.want), byLine(r.stdout+r.stderr), names); why != "" {
 					t.Errorf("README.md:%d: $ %s\n%s", s.line, s.command, why)
 				}
 			})
