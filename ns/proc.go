@@ -146,7 +146,7 @@ func (p *Proc) attach(c *Child) error {
 
 // Abandon kills and reaps a child that never got to its program.
 func (c *Child) Abandon() {
-	_ = unix.PidfdSendSignal(c.Pidfd, unix.SIGKILL, nil, 0) // it may be dead already
+	_ = unix.Kill(c.Pid, unix.SIGKILL) // it may be dead already, but not waited for
 	_ = c.Reports.Close()
 	_, _ = syscall.Wait4(c.Pid, nil, 0, nil) // the kernel frees the pid, whatever became of it
 	_ = unix.Close(c.Pidfd)
@@ -180,7 +180,11 @@ func (m *IDMaps) write(pid int) error {
 			prog string
 			m    IDMap
 		}{{"newuidmap", m.UIDs}, {"newgidmap", m.GIDs}} {
-			if out, err := exec.Command(h.prog, h.m.Args(pid)...).CombinedOutput(); err != nil {
+			path, err := lookPath(h.prog) // where the plan has found it, PATH or not
+			if err != nil {
+				return fmt.Errorf("user.map: %w", err)
+			}
+			if out, err := exec.Command(path, h.m.Args(pid)...).CombinedOutput(); err != nil {
 				return fmt.Errorf("user.map: %s: %s: %w", h.prog, bytes.TrimSpace(out), err)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"sync"
 	"syscall"
@@ -38,7 +39,21 @@ func Run(ctx context.Context, root *Root, p *spec.Pod, in *spec.Input, o Options
 	}
 	err = s.loop(ctx)
 	s.down()
+	if errors.Is(err, errStageDied) {
+		err = s.named(stageFault(s.end))
+	}
 	return s.status(), err
+}
+
+// stageFault says why the stage hung up, from its wait status.
+func stageFault(ws syscall.WaitStatus) error {
+	switch {
+	case !ws.Exited() || ws.ExitStatus() == 0:
+		return errStageDied
+	case ws.ExitStatus() == 2: // so says the Go runtime
+		return errors.New("the pod stage crashed, and the pod with it")
+	}
+	return fmt.Errorf("the pod stage gave up: %w", syscall.Errno(ws.ExitStatus()))
 }
 
 // begin gets the pod to where its containers can be started. The pod stage is
@@ -94,8 +109,9 @@ type supervisor struct {
 	up     bool // the stage's program runs
 	gone   bool // the stage has hung up
 	ids    *ns.IDMaps
-	nurse  chan error    // how the stage's birth went
-	buried chan struct{} // closed: the stage is dead, and its parent's thread is free
+	end    syscall.WaitStatus // of the stage
+	nurse  chan error         // how the stage's birth went
+	buried chan struct{}      // closed: the stage is dead, and its parent's thread is free
 
 	bornAt       time.Duration // when the birth of the stage began
 	setupReports *ns.Reports
@@ -234,8 +250,12 @@ func (s *supervisor) awaitStage() error {
 		defer s.work.Done()
 		for {
 			m, err := s.conn.Recv()
-			if err != nil {
+			switch {
+			case err == io.EOF:
 				s.news <- news{box: stageBirth, gone: true}
+				return
+			case err != nil:
+				s.news <- news{box: stageBirth, err: err}
 				return
 			}
 			s.news <- news{box: int(m.ID), msg: &m}
@@ -255,17 +275,27 @@ func (s *supervisor) setup() error {
 	defer unix.Close(fd) // the message has taken a copy
 	s.setupReports = reports
 	start := ns.Clock()
-	if err := s.conn.Send(ns.Message{Kind: ns.MsgSetup, Data: table.Encode(), FDs: []int{fd}}); err != nil {
+	if err := s.order(ns.Message{Kind: ns.MsgSetup, Data: table.Encode(), FDs: []int{fd}}); err != nil {
 		return err
 	}
 	s.watchBirth(stageSetup, reports, start)
 	return nil
 }
 
+// order tells the stage to do something. A stage that is gone already is no
+// error here: the news of its birth or of its end says why.
+func (s *supervisor) order(m ns.Message) error {
+	if err := s.conn.Send(m); !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
+		return err
+	}
+	return nil
+}
+
 // explainClone adds what usually forbids namespaces.
 func explainClone(err error, kinds ns.Kinds) error {
+	var e *ns.StepError
 	switch {
-	case !kinds.Has(ns.User):
+	case !kinds.Has(ns.User), !errors.As(err, &e) || e.Key != "clone":
 		return err
 	case errors.Is(err, unix.EPERM):
 		return &HintError{err, "user namespaces are off for users here: see sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; podlab check tells"}
@@ -300,11 +330,13 @@ func (s *supervisor) watchBirth(box int, r *ns.Reports, start time.Duration) {
 // process in it. Nothing else needs undoing but what lies in the directory.
 func (s *supervisor) down() {
 	start := time.Now()
-	_ = unix.PidfdSendSignal(s.stage.Pidfd, unix.SIGKILL, nil, 0) // it may be dead already
+	// By its pid, which is its own until we have waited for it: this must not
+	// fail, and some seccomp filters know no pidfd_send_signal(2).
+	_ = unix.Kill(s.stage.Pid, unix.SIGKILL) // it may be dead already
 	for _, b := range s.boxes {
 		b.kill()
 	}
-	_, _ = syscall.Wait4(s.stage.Pid, nil, 0, nil)
+	_, _ = syscall.Wait4(s.stage.Pid, &s.end, 0, nil)
 	close(s.buried)
 	_ = s.stage.Reports.Close()
 	if s.setupReports != nil {

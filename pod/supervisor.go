@@ -249,7 +249,7 @@ func (s *supervisor) start(i int) error {
 		fds = append(fds, fd)
 	}
 	start := ns.Clock()
-	if err := s.conn.Send(ns.Message{Kind: ns.MsgStart, ID: uint32(i), Arg: uint64(b.plan.Proc.Clone), Data: table.Encode(), FDs: fds}); err != nil {
+	if err := s.order(ns.Message{Kind: ns.MsgStart, ID: uint32(i), Arg: uint64(b.plan.Proc.Clone), Data: table.Encode(), FDs: fds}); err != nil {
 		return err
 	}
 	s.watchBirth(i, reports, start)
@@ -259,7 +259,11 @@ func (s *supervisor) start(i int) error {
 // stream is the container's end of standard input, output or error.
 func (s *supervisor) stream(b *container, n int) (int, error) {
 	if n == 0 && (!b.plan.Stdin || s.opts.Stdin == nil || b.logged) || n > 0 && s.opts.Output == nil {
-		return unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return -1, fmt.Errorf("open /dev/null: %w", err)
+		}
+		return fd, nil
 	}
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {

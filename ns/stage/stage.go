@@ -14,6 +14,7 @@
 package stage
 
 import (
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -90,8 +91,11 @@ func (s *stage) loop() {
 		}
 		if fds[0].Revents != 0 {
 			m, err := s.conn.Recv()
-			if err != nil {
+			if err == io.EOF {
 				return
+			}
+			if err != nil {
+				giveUp(err)
 			}
 			s.obey(m)
 		}
@@ -119,15 +123,21 @@ func (s *stage) obey(m ns.Message) {
 func (s *stage) setup(m ns.Message) {
 	defer closeAll(m.FDs)
 	table, err := ns.DecodeTable(m.Data)
-	s.broken = err != nil || len(m.FDs) != 1 || !table.RunReporting(m.FDs[0])
+	if err != nil || len(m.FDs) != 1 {
+		giveUp(syscall.EPROTO)
+	}
+	s.broken = !table.RunReporting(m.FDs[0])
 }
 
 // start forks a container. What happens in it the supervisor hears from the
 // child itself, over the report socket.
 func (s *stage) start(m ns.Message) {
 	defer closeAll(m.FDs) // the child has its own
+	if s.broken {
+		return // the supervisor has it from setup's report socket, and is about to end us
+	}
 	table, err := ns.DecodeTable(m.Data)
-	if s.broken || err != nil || len(m.FDs) != 4 {
+	if err != nil || len(m.FDs) != 4 {
 		s.tell(ns.Message{Kind: ns.MsgFailed, ID: m.ID, Arg: uint64(syscall.EPROTO)})
 		return
 	}
@@ -208,8 +218,17 @@ func reapOrphans(children []child) {
 	}
 }
 
-// tell sends news. If the supervisor is gone, the loop is about to learn it.
-func (s *stage) tell(m ns.Message) { _ = s.conn.Send(m) }
+// tell sends news. A stage that can't be heard, or has nobody to tell, is of no
+// use.
+func (s *stage) tell(m ns.Message) {
+	if err := s.conn.Send(m); err != nil {
+		giveUp(err)
+	}
+}
+
+// giveUp ends the stage, and the pod with it, with the errno as the exit code
+// for the supervisor to read.
+func giveUp(err error) { os.Exit(int(ns.Errno(err))) }
 
 // setName makes ps -o comm show the stage's name: execveat of a descriptor
 // leaves another one.
