@@ -30,7 +30,7 @@ func TestStyle(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if strings.HasSuffix(strings.TrimSuffix(name, "_test.go")+".go", "_linux.go") {
+		if strings.HasSuffix(strings.TrimSuffix(strings.TrimSuffix(name, ".go"), "_test"), "_linux") {
 			t.Errorf("%s: the module is for Linux only: drop the suffix", name)
 		}
 		if n := bytes.Count(src, []byte("\n")); n > 400 {
