@@ -42,12 +42,12 @@ const (
 )
 
 // ParseQuantity reads what k8s.io/apimachinery's resource.ParseQuantity reads,
-// numbers of more than a hundred digits excepted.
+// but for numbers of more than a hundred digits, and of none: "Mi" is no size.
 func ParseQuantity(s string) (Quantity, error) {
 	s = strings.TrimSpace(s)
 	var q Quantity
 	p, ok := splitQuantity(s)
-	if !ok || len(s) > 200 {
+	if !ok || len(s) > 200 || !strings.ContainsAny(s[:len(s)-len(p.suffix)], "0123456789") {
 		return q, errQuantity
 	}
 	exponent, ok := 0, false

@@ -23,7 +23,7 @@ func TestQuantity(t *testing.T) {
 			t.Errorf("%s = %d, %d, %s, %v; want %d, %d, %s", c.in, q.Value(), q.MilliValue(), q.String(), err, c.value, c.milli, c.text)
 		}
 	}
-	for _, s := range []string{"", "x", "10MB", "1ki", "1 Mi", "--1", "1e", "1e1e1", "1e999", "Mi5", "0x10", "1,5"} {
+	for _, s := range []string{"", "x", ".", "+", "Mi", ".k", "10MB", "1ki", "1 Mi", "--1", "1e", "1e1e1", "1e999", "Mi5", "0x10", "1,5"} {
 		if q, err := ParseQuantity(s); err == nil {
 			t.Errorf("%q = %s, want an error", s, q.String())
 		}
