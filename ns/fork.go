@@ -130,6 +130,10 @@ func perform(calls []call, regs *[maxRegs]uint64) (i int, errno uint64) {
 				a[j] = regs[a[j]%maxRegs]
 			}
 		}
+		if c.nr == callStore {
+			*(*uint32)(unsafe.Add(nil, uintptr(a[0]))) = uint32(a[1])
+			continue
+		}
 		r, _, e := syscall.RawSyscall6(uintptr(c.nr), uintptr(a[0]), uintptr(a[1]), uintptr(a[2]), uintptr(a[3]), uintptr(a[4]), uintptr(a[5]))
 		switch {
 		case e == 0:

@@ -36,8 +36,9 @@ type IDMaps struct {
 // watch hears of every step that is done, if the table was compiled to say so.
 // A failed child waits for Close.
 type Reports struct {
-	f     *os.File
-	table *Table
+	Terminal func(master int) // takes the master of the child's terminal, if it has one
+	f        *os.File
+	table    *Table
 }
 
 // NewReports is a socket pair: one end for the child, as fd, one to read.
@@ -48,7 +49,7 @@ func NewReports(t *Table) (fd int, r *Reports, err error) {
 	}
 	// Nonblocking, on our end only, so that waiting costs no thread.
 	_ = unix.SetNonblock(fds[0], true) // a fresh socket has no reason to refuse
-	return fds[1], &Reports{os.NewFile(uintptr(fds[0]), "reports"), t}, nil
+	return fds[1], &Reports{f: os.NewFile(uintptr(fds[0]), "reports"), table: t}, nil
 }
 
 // Wait returns nil when the program runs, or why it doesn't.
@@ -62,6 +63,12 @@ func (r *Reports) Wait(watch func(step int, at time.Duration)) error {
 			return fmt.Errorf("report socket: %w", err)
 		case rep.Failed:
 			return r.table.Failed(rep.Index, rep.Errno)
+		case rep.Terminal >= 0:
+			if r.Terminal != nil {
+				r.Terminal(rep.Terminal)
+			} else {
+				_ = unix.Close(rep.Terminal) // nobody asked for it
+			}
 		case watch != nil:
 			watch(rep.Index, rep.At)
 		}

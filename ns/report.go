@@ -2,7 +2,9 @@ package ns
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
+	"os"
 	"syscall"
 	"time"
 
@@ -13,32 +15,67 @@ import (
 // kind and an index in the first word. End of file says that execve happened,
 // because the socket is close-on-exec.
 const (
-	reportMark   = 1 // a step is done: index of the step, seconds, nanoseconds
-	reportFailed = 2 // a call failed: index of the call, errno
+	reportMark     = 1 // a step is done: index of the step, seconds, nanoseconds
+	reportFailed   = 2 // a call failed: index of the call, errno
+	reportTerminal = 3 // the master of the container's terminal comes along
 )
 
 // A Report is one message of a process being born.
 type Report struct {
-	Failed bool
-	Index  int           // of the step that is done, or of the call that failed
-	Errno  syscall.Errno // if Failed
-	At     time.Duration // CLOCK_MONOTONIC, unless Failed
+	Failed   bool
+	Terminal int           // descriptor of a terminal's master, or -1
+	Index    int           // of the step that is done, or of the call that failed
+	Errno    syscall.Errno // if Failed
+	At       time.Duration // CLOCK_MONOTONIC, unless Failed
 }
 
 // ReadReport reads the next report. io.EOF means that the program runs.
-func ReadReport(r io.Reader) (Report, error) {
-	var b [24]byte
-	if _, err := io.ReadFull(r, b[:]); err != nil {
+func ReadReport(f *os.File) (Report, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
 		return Report{}, err
 	}
+	var b [24]byte
+	var fds []int
+	for n := 0; n < len(b); {
+		oob := make([]byte, unix.CmsgSpace(4))
+		m, oobn := 0, 0
+		if rerr := raw.Read(func(fd uintptr) bool {
+			m, oobn, _, _, err = unix.Recvmsg(int(fd), b[n:], oob, unix.MSG_CMSG_CLOEXEC)
+			return err != unix.EAGAIN
+		}); rerr != nil {
+			return Report{}, rerr
+		}
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return Report{}, fmt.Errorf("recvmsg: %w", err)
+		case m == 0 && n == 0:
+			return Report{}, io.EOF
+		case m == 0:
+			return Report{}, io.ErrUnexpectedEOF
+		}
+		fds, n = append(fds, rightsOf(oob[:oobn])...), n+m
+	}
+	rep := parseReport(b)
+	if len(fds) == 1 {
+		rep.Terminal = fds[0]
+	} else {
+		closeAll(fds)
+	}
+	return rep, nil
+}
+
+func parseReport(b [24]byte) Report {
 	w := func(i int) uint64 { return binary.NativeEndian.Uint64(b[8*i:]) }
-	rep := Report{Index: int(uint32(w(0)))}
+	rep := Report{Index: int(uint32(w(0))), Terminal: -1}
 	if w(0)>>32 == reportFailed {
 		rep.Failed, rep.Errno = true, syscall.Errno(w(1))
 	} else {
 		rep.At = time.Duration(w(1))*time.Second + time.Duration(w(2))
 	}
-	return rep, nil
+	return rep
 }
 
 // Clock is the clock that reports are stamped with.

@@ -48,6 +48,9 @@ const (
 	regFirst // the first free one
 
 	maxRegs = 200
+
+	// callStore is no system call: it puts a register into the memory.
+	callStore = 1 << 32
 )
 
 // arg is an argument before it is stored in a call.

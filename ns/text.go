@@ -47,7 +47,7 @@ func (t *Table) Texts() []Call {
 	var texts []Call
 	for i := range t.calls {
 		c := &t.calls[i]
-		if c.nr == unix.SYS_CLOCK_GETTIME || c.nr == unix.SYS_WRITE && c.args[0] == regReport && c.reg&1 != 0 {
+		if c.nr == callStore || c.nr == unix.SYS_CLOCK_GETTIME || c.nr == unix.SYS_WRITE && c.args[0] == regReport && c.reg&1 != 0 {
 			continue
 		}
 		texts = append(texts, Call{int(c.step), t.text(i)})

@@ -29,7 +29,8 @@ type Container struct {
 	Name  string
 	Proc  ns.Proc
 	Exec  ns.Exec // the last step of Proc
-	Stdin bool
+	Stdin bool    // it reads the caller's standard input
+	TTY   bool    // it has a terminal
 }
 
 // PlanOptions is what the command line adds to the manifest.
@@ -215,13 +216,18 @@ func (pl *planner) planContainer(c *spec.Container) (Container, error) {
 	}
 	in.add("cwd.chdir", ns.Chdir{Path: cwd})
 	pl.credentials(c, &in)
-	in.add("stdio", ns.Stdio{})
+	if c.TTY {
+		in.add("stdio.terminal", ns.Terminal{})
+	} else {
+		in.add("stdio", ns.Stdio{})
+	}
 	in.add("exec", exec)
 	return Container{
 		Name:  c.Name,
 		Proc:  ns.Proc{Name: pl.pod.Name + "/" + c.Name, Clone: own, Inside: in},
 		Exec:  exec,
 		Stdin: c.Stdin,
+		TTY:   c.TTY,
 	}, nil
 }
 

@@ -235,6 +235,9 @@ func (s *supervisor) start(i int) error {
 		return err
 	}
 	b.reports = reports
+	if b.plan.TTY {
+		reports.Terminal = func(master int) { s.terminal(b, master) }
+	}
 	fds := []int{fd}
 	defer func() {
 		for _, fd := range fds {
@@ -258,7 +261,7 @@ func (s *supervisor) start(i int) error {
 
 // stream is the container's end of standard input, output or error.
 func (s *supervisor) stream(b *container, n int) (int, error) {
-	if n == 0 && (!b.plan.Stdin || s.opts.Stdin == nil || b.logged) || n > 0 && s.opts.Output == nil {
+	if b.plan.TTY || n == 0 && (!b.plan.Stdin || s.opts.Stdin == nil || b.logged) || n > 0 && s.opts.Output == nil {
 		fd, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return -1, fmt.Errorf("open /dev/null: %w", err)
@@ -291,6 +294,44 @@ func (s *supervisor) stream(b *container, n int) (int, error) {
 		}
 	}()
 	return p[1], nil
+}
+
+// terminal connects a container's terminal with the caller's streams.
+func (s *supervisor) terminal(b *container, master int) {
+	f := pollable(master, "terminal")
+	if size, err := unix.IoctlGetWinsize(fdOf(s.opts.Stdin), unix.TIOCGWINSZ); err == nil {
+		_ = unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, size) // a wrong size is no reason to fail
+	}
+	if b.plan.Stdin && s.opts.Stdin != nil && !b.logged {
+		b.logged = true
+		go func() {
+			_, _ = io.Copy(f, s.opts.Stdin) // ends with the program, as of a pipe
+		}()
+	}
+	w := io.Discard
+	if s.opts.Output != nil {
+		w = s.opts.Output(b.plan.Name, false)
+	}
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		_, _ = io.Copy(w, f) // EIO when the last process has closed the other side, pty(7)
+		_ = f.Close()
+		if c, ok := w.(io.Closer); ok {
+			_ = c.Close() // flushes a last line without an end
+		}
+	}()
+}
+
+// fdOf is f's descriptor without making it blocking, or -1.
+func fdOf(f *os.File) int {
+	fd := -1
+	if f != nil {
+		if raw, err := f.SyscallConn(); err == nil {
+			_ = raw.Control(func(p uintptr) { fd = int(p) }) // a closed file has none
+		}
+	}
+	return fd
 }
 
 // pollable is our end of a pipe: nonblocking, so that it costs no thread. The

@@ -65,6 +65,9 @@ func run(u *ui, a runArgs) error {
 	if err := oneOutput(a, in.Pods); err != nil {
 		return context(a.where("run"), err)
 	}
+	if restore := u.rawTerminal(&a, in.Pods); restore != nil {
+		defer restore()
+	}
 	r := newRunner(u, a, in)
 	r.times.phase("read and judge the manifests", time.Since(began))
 	code, err := r.run()
