@@ -62,7 +62,7 @@ func flagWord(kind byte, v uint64) string {
 	case 'I':
 		return value(v, bit{unix.SIOCSIFFLAGS, "SIOCSIFFLAGS"})
 	case 'P':
-		return value(v, bit{unix.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"}, bit{unix.PR_SET_NO_NEW_PRIVS, "PR_SET_NO_NEW_PRIVS"}, bit{unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"})
+		return value(v, bit{unix.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"}, bit{unix.PR_SET_NO_NEW_PRIVS, "PR_SET_NO_NEW_PRIVS"}, bit{unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"}, bit{unix.PR_SET_CHILD_SUBREAPER, "PR_SET_CHILD_SUBREAPER"})
 	}
 	return "0x" + strconv.FormatUint(v, 16)
 }

@@ -75,6 +75,14 @@ func (r *Reports) Wait(watch func(step int, at time.Duration)) error {
 	}
 }
 
+// Release lets a child go on that stands at AwaitParent.
+func (r *Reports) Release() error {
+	if _, err := r.f.Write([]byte{1}); err != nil {
+		return fmt.Errorf("report socket: %w", err)
+	}
+	return nil
+}
+
 // Table is the table that the child runs.
 func (r *Reports) Table() *Table { return r.table }
 
@@ -103,7 +111,7 @@ type Child struct {
 func (p *Proc) Start(conn int, trace bool) (*Child, error) {
 	steps := []Step{{"stage.death", DeathSignal{}}}
 	if p.Attach != nil {
-		steps = append(steps, Step{"user.wait", awaitParent{}})
+		steps = append(steps, Step{"user.wait", AwaitParent{}})
 	}
 	steps = append(steps, p.Inside...)
 	table := Compile(steps, trace)
@@ -145,10 +153,7 @@ func (p *Proc) attach(c *Child) error {
 	if err := p.Attach.write(c.Pid); err != nil {
 		return err
 	}
-	if _, err := c.Reports.f.Write([]byte{1}); err != nil {
-		return fmt.Errorf("user.wait: %w", err)
-	}
-	return nil
+	return c.Reports.Release()
 }
 
 // Abandon kills and reaps a child that never got to its program.
@@ -206,15 +211,16 @@ func (m *IDMaps) write(pid int) error {
 		Step{"user.map", WriteFile{Path: proc + "gid_map", Data: m.GIDs.Text()}}), false).Run()
 }
 
-// awaitParent reads a byte from the report socket: the parent sends it when the
-// ids are mapped. Before that the child is nobody, user 65534, and an execve
+// AwaitParent reads a byte from the report socket: Release sends it. What must
+// be done to a process from outside before it goes on is done while it waits.
+// Until its ids are mapped, for one, it is nobody, user 65534, and an execve
 // would take its capabilities away.
-type awaitParent struct{}
+type AwaitParent struct{}
 
-func (awaitParent) Calls(t *Table) {
+func (AwaitParent) Calls(t *Table) {
 	t.call(unix.SYS_READ, arg{'r', regReport}, t.block(make([]byte, 8)), num(1))
 }
-func (awaitParent) Shell() string { return "# read(2): until the parent has written the id maps" }
+func (AwaitParent) Shell() string { return "# read(2): until the parent has done its part" }
 
 // Errno is the errno in err, or EIO where there is none.
 func Errno(err error) syscall.Errno {

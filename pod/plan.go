@@ -110,6 +110,9 @@ func birth(p *spec.Pod, h Host, ids *ns.IDMaps) ns.Proc {
 	var in steps
 	in.add("stage.session", ns.Session{})
 	in.add("stage.signals", ns.DefaultSignals{})
+	if p.Spec.HostPID {
+		in.add("stage.subreaper", ns.Subreaper{})
+	}
 	in.add("mount.private", ns.Mount{Source: "none", Target: "/", Flags: unix.MS_REC | unix.MS_PRIVATE})
 	if needsAmbient(ids, h.UID) {
 		in.add("stage.caps", ns.AmbientCaps{Caps: stageCaps})
@@ -201,6 +204,9 @@ func (pl *planner) planContainer(c *spec.Container) (Container, error) {
 		return Container{}, err
 	}
 	var in steps
+	if !own.Has(ns.PID) {
+		in.add("pid.wait", ns.AwaitParent{})
+	}
 	in.add("umask.zero", ns.Umask{Mask: 0})
 	pl.openMounts(c, &in)
 	pl.planRoot(c, &in)

@@ -24,6 +24,7 @@ type container struct {
 	code    int     // the exit code that this amounts to
 	exit    *uint64 // its wait status, if that came before the news of its birth
 	logged  bool    // its way to stdin is taken
+	mnt     uint64  // where its processes are, if no PID namespace tells: the inode of their mount namespace
 }
 
 // loop is the life of the pod: news in, actions out, until all lives are over.
@@ -164,6 +165,7 @@ func (s *supervisor) stageSays(n news) {
 		if len(n.msg.FDs) == 1 {
 			b.pidfd, b.pid = n.msg.FDs[0], pidOf(n.msg.FDs[0])
 		}
+		s.noteNamespace(b)
 		s.lookAt(n.box)
 		s.alive(n.box)
 	case ns.MsgExited:
@@ -174,6 +176,27 @@ func (s *supervisor) stageSays(n news) {
 		s.startFailed(n.box)
 	default:
 		n.discard()
+	}
+}
+
+// noteNamespace notes where to find the processes of a container without a PID
+// namespace of its own, and lets the first of them go on.
+func (s *supervisor) noteNamespace(b *container) {
+	if b.plan.Proc.Clone.Has(ns.PID) {
+		return
+	}
+	if in, err := ns.Inspect(b.pid); err == nil {
+		b.mnt = in[ns.Mnt]
+	}
+	_ = b.reports.Release() // it may have been killed
+}
+
+// sweep ends what a container's first process has left behind. In a PID
+// namespace of its own the kernel has done that.
+func (b *container) sweep() {
+	if b.mnt != 0 {
+		ns.Sweep(ns.InNamespace(ns.Mnt, b.mnt))
+		b.mnt = 0
 	}
 }
 
@@ -213,6 +236,7 @@ func (s *supervisor) ended(i int) {
 	}
 	code, sig := ns.ExitStatus(*b.exit)
 	b.close()
+	b.sweep()
 	s.emit(Event{Kind: EventExited, Container: b.plan.Name, Code: code, Signal: int(sig)})
 	s.feed(i, LifeEvent{Kind: LifeExited, At: s.now(), Code: code, Signal: int(sig)})
 }

@@ -53,7 +53,10 @@ func init() {
 	setName()
 	s.loop()
 	// As PID 1 of the pod's PID namespace its end is the end of every process
-	// in the pod: pid_namespaces(7). Elsewhere the children get their signal.
+	// in the pod: pid_namespaces(7). In the host's it has to see to that itself.
+	if os.Getpid() != 1 {
+		ns.Sweep(ns.ChildOf(os.Getpid()))
+	}
 	os.Exit(0)
 }
 
