@@ -106,13 +106,24 @@ func (NoNewPrivs) Calls(t *Table) {
 func (NoNewPrivs) Shell() string { return `P="$P --no-new-privs"` }
 
 // DeathSignal is prctl(2) PR_SET_PDEATHSIG: SIGKILL when the parent's thread
-// dies. A change of credentials clears it, so it comes after them.
-type DeathSignal struct{}
+// dies, or no signal with None. A change of credentials clears it, so it comes
+// after them.
+type DeathSignal struct{ None bool }
 
-func (DeathSignal) Calls(t *Table) {
-	t.call(unix.SYS_PRCTL, num(unix.PR_SET_PDEATHSIG), num(int(unix.SIGKILL)), num(0), num(0), num(0))
+func (d DeathSignal) Calls(t *Table) {
+	sig := unix.SIGKILL
+	if d.None {
+		sig = 0
+	}
+	t.call(unix.SYS_PRCTL, num(unix.PR_SET_PDEATHSIG), num(int(sig)), num(0), num(0), num(0))
 }
-func (DeathSignal) Shell() string { return `P="$P --pdeathsig KILL"` }
+
+func (d DeathSignal) Shell() string {
+	if d.None {
+		return "# prctl(2) PR_SET_PDEATHSIG 0"
+	}
+	return `P="$P --pdeathsig KILL"`
+}
 
 // Session is setsid(2): away from the caller's terminal and its Ctrl-C.
 type Session struct{}

@@ -111,7 +111,10 @@ func birth(p *spec.Pod, h Host, ids *ns.IDMaps) ns.Proc {
 	in.add("stage.session", ns.Session{})
 	in.add("stage.signals", ns.DefaultSignals{})
 	if p.Spec.HostPID {
+		// Such a stage has work to do when the supervisor dies, which the end of
+		// file on its socket tells it.
 		in.add("stage.subreaper", ns.Subreaper{})
+		in.add("stage.nodeath", ns.DeathSignal{None: true})
 	}
 	in.add("mount.private", ns.Mount{Source: "none", Target: "/", Flags: unix.MS_REC | unix.MS_PRIVATE})
 	if needsAmbient(ids, h.UID) {
@@ -165,7 +168,9 @@ func (pl *planner) planPod() error {
 	in = append(in, own...)
 	pl.namespaces(&in)
 	in.add("umask.set", ns.Umask{Mask: 0o22})
-	in.add("stage.death", ns.DeathSignal{}) // again: a change of ids clears it
+	if !s.HostPID {
+		in.add("stage.death", ns.DeathSignal{}) // again: a change of ids clears it
+	}
 	pl.tree.Pod.Host, pl.tree.Setup = host, append(open, in...)
 	return nil
 }
