@@ -337,6 +337,9 @@ func (s *supervisor) down() {
 		b.kill()
 	}
 	_, _ = syscall.Wait4(s.stage.Pid, &s.end, 0, nil)
+	for _, b := range s.boxes {
+		b.sweep()
+	}
 	close(s.buried)
 	_ = s.stage.Reports.Close()
 	if s.setupReports != nil {
