@@ -19,7 +19,7 @@ func (p podRules) annotations() {
 		f := &a.fields[i]
 		v := f.value
 		switch name := f.name; {
-		case v.wrong || v.class != stringClass:
+		case v.wrong:
 		case strings.HasPrefix(name, appArmorPrefix):
 			p.appArmor(f)
 		case name == "kubernetes.io/config.mirror":

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -91,6 +92,9 @@ func (p podRules) ports(c *node, taken map[string]bool) {
 		protocol := port.get("protocol")
 		p.oneOfSet(protocol, "TCP", "UDP", "SCTP")
 		host := port.get("hostPort")
+		if host.num() == 0 && hostNetwork {
+			host = number // as the API server fills it in
+		}
 		if host.num() == 0 {
 			continue
 		}
@@ -98,11 +102,7 @@ func (p podRules) ports(c *node, taken map[string]bool) {
 		if hostNetwork && number != nil && host.num() != number.num() {
 			p.invalid(host, "want the same port as containerPort, as hostNetwork is true", "")
 		}
-		how := protocol.str()
-		if how == "" {
-			how = "TCP"
-		}
-		key := how + "/" + port.get("hostIP").str() + "/" + host.text
+		key := cmp.Or(protocol.str(), "TCP") + "/" + port.get("hostIP").str() + "/" + host.text
 		if taken[key] {
 			p.invalid(host, "the host's port "+host.text+" is already taken", "")
 		}
