@@ -26,8 +26,13 @@ func Sweep(pick func(pid int) bool) {
 }
 
 // InNamespace picks the processes in the namespace of kind k with that inode
-// number. A process that has ended is in none.
+// number, unless it is the caller's own: then it picks none. A process that has
+// ended is in none.
 func InNamespace(k Kind, inode uint64) func(pid int) bool {
+	own, err := Inspect(0)
+	if err != nil || own[k] == inode || inode == 0 {
+		return func(int) bool { return false }
+	}
 	want := k.String() + ":[" + strconv.FormatUint(inode, 10) + "]"
 	return func(pid int) bool {
 		have, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/ns/" + k.String())

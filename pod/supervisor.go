@@ -185,7 +185,9 @@ func (s *supervisor) noteNamespace(b *container) {
 	if b.plan.Proc.Clone.Has(ns.PID) {
 		return
 	}
-	if in, err := ns.Inspect(b.pid); err == nil {
+	// A container that is dead already has left nobody: nobody was let go on.
+	// (And pid 0 would be ourselves, with everybody else on the host.)
+	if in, err := ns.Inspect(b.pid); err == nil && b.pid > 0 {
 		b.mnt = in[ns.Mnt]
 	}
 	_ = b.reports.Release() // it may have been killed
