@@ -26,7 +26,7 @@ var expected = map[string]struct {
 	"volume":     {lines: []string{"reader: a page, written by the writer", "reader: and I can't change it"}},
 	"processes": {lines: []string{
 		"watcher: process 1 is podlab.*",
-		"watcher: process [0-9]+ is sleep",
+		"watcher: process [0-9]+ is (sh|sleep)",
 		"watcher: sending TERM to process [0-9]+",
 		"worker: TERM came from the other container",
 	}},
