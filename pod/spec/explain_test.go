@@ -1,6 +1,10 @@
 package spec
 
-import "testing"
+import (
+	"os"
+	"strings"
+	"testing"
+)
 
 func TestExplain(t *testing.T) {
 	for _, c := range []struct {
@@ -32,6 +36,10 @@ func TestExplain(t *testing.T) {
 
 // TestFields: no row twice, each with its text, steps only where there are any.
 func TestFields(t *testing.T) {
+	steps, err := os.ReadFile("../../docs/steps.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen := map[string]bool{}
 	for _, f := range Fields() {
 		if seen[f.Path] {
@@ -43,6 +51,11 @@ func TestFields(t *testing.T) {
 		}
 		if f.Verdict != Honoured && len(f.Steps) > 0 {
 			t.Errorf("%+v: a field without effect has steps", f)
+		}
+		for _, key := range f.Steps {
+			if !strings.Contains(string(steps), "\n## "+key+"\n") {
+				t.Errorf("%s: docs/steps.md has no section %q", f.Path, key)
+			}
 		}
 	}
 }

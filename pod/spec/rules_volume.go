@@ -80,6 +80,8 @@ func (p podRules) localVolume(v *node) {
 		if q := s.get("sizeLimit"); q != nil {
 			if size, _ := ParseQuantity(q.text); size.Sign() < 0 {
 				p.invalid(q, "want a size of 0 or more, have "+q.text, "")
+			} else if s.get("medium").str() == "" && size.Sign() > 0 {
+				p.warn(s.look("sizeLimit"), "not enforced on disk here; a kubelet evicts the pod that exceeds it. medium: Memory has a limit that holds")
 			}
 		}
 		if m := s.get("medium").str(); m != "" && m != "Memory" {
