@@ -34,7 +34,7 @@ func (w work) bundle(name, join, arg string) (string, error) {
 		},
 		"root": object{"path": w.rootfs()},
 		"mounts": list{
-			mount("/proc", "proc"), mount("/dev", "tmpfs", "strictatime", "mode=755", "size=64m"),
+			mount("/proc", "proc", "noexec", "nodev"), mount("/dev", "tmpfs", "strictatime", "mode=755", "size=64m"),
 			mount("/dev/pts", "devpts", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
 			mount("/dev/shm", "tmpfs", "noexec", "nodev", "mode=1777", "size=64m"),
 			mount("/dev/mqueue", "mqueue", "noexec", "nodev"), mount("/sys", "sysfs", "noexec", "nodev", "ro"),
