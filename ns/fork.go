@@ -95,7 +95,8 @@ func fork(args *cloneArgs, calls []call, regs *[maxRegs]uint64) (uintptr, syscal
 func born(calls []call, regs *[maxRegs]uint64) {
 	i, errno := perform(calls, regs)
 	report := uintptr(regs[regReport])
-	sayFailed(report, i, errno)
+	msg := [3]uint64{reportFailed<<32 | uint64(i), errno, 0}
+	syscall.RawSyscall(syscall.SYS_WRITE, report, uintptr(unsafe.Pointer(&msg)), unsafe.Sizeof(msg))
 	// Wait until the reader has had a look at this root and hangs up: that is
 	// how podlab finds out why an execve failed (a missing interpreter, say).
 	var b byte
@@ -105,23 +106,15 @@ func born(calls []call, regs *[maxRegs]uint64) {
 	}
 }
 
-// sayFailed reports that call i returned errno.
-//
-//go:nosplit
-//go:norace
-//go:nocheckptr
-func sayFailed(report uintptr, i int, errno uint64) {
-	msg := [3]uint64{reportFailed<<32 | uint64(i), errno, 0}
-	syscall.RawSyscall(syscall.SYS_WRITE, report, uintptr(unsafe.Pointer(&msg)), unsafe.Sizeof(msg))
-}
-
-// perform makes the calls, one after the other, until one fails. After a whole
-// table, or none, i is len(calls) and errno 0.
+// perform makes the calls, one after the other, until one fails: call i, with
+// errno. In a child that a call of the table has forked, i counts from the
+// child's first call.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
 func perform(calls []call, regs *[maxRegs]uint64) (i int, errno uint64) {
+	base, first := 0, 0 // where this process began, where the next child does
 	for i = 0; i < len(calls); i++ {
 		c := &calls[i]
 		a := c.args
@@ -130,21 +123,31 @@ func perform(calls []call, regs *[maxRegs]uint64) (i int, errno uint64) {
 				a[j] = regs[a[j]%maxRegs]
 			}
 		}
-		if c.nr == callStore {
+		nr := uintptr(c.nr)
+		switch c.nr {
+		case callStore:
 			*(*uint32)(unsafe.Add(nil, uintptr(a[0]))) = uint32(a[1])
 			continue
+		case callFork:
+			nr = unix.SYS_CLONE3
+			first, a[1] = int(a[1]), uint64(unsafe.Sizeof(cloneArgs{}))
 		}
-		r, _, e := syscall.RawSyscall6(uintptr(c.nr), uintptr(a[0]), uintptr(a[1]), uintptr(a[2]), uintptr(a[3]), uintptr(a[4]), uintptr(a[5]))
+		r, _, e := syscall.RawSyscall6(nr, uintptr(a[0]), uintptr(a[1]), uintptr(a[2]), uintptr(a[3]), uintptr(a[4]), uintptr(a[5]))
 		switch {
-		case e == 0:
-			if c.out != 0 {
-				regs[(c.out-1)%maxRegs] = uint64(r)
+		case e != 0:
+			if uint32(e) != c.ok[0] && uint32(e) != c.ok[1] {
+				return i - base, uint64(e)
 			}
-		case uint32(e) == c.ok[0] || uint32(e) == c.ok[1]:
 			i += int(c.skip)
-		default:
-			return i, uint64(e)
+		case c.nr == callFork && r == 0: // the child
+			fds := (*[4]uint64)(unsafe.Add(nil, uintptr(a[2])))
+			for j := range fds {
+				regs[j] = fds[j]
+			}
+			base, i = first, first-1
+		case c.out != 0:
+			regs[(c.out-1)%maxRegs] = uint64(r)
 		}
 	}
-	return len(calls), 0
+	return len(calls) - base, 0
 }

@@ -36,7 +36,8 @@ type IDMaps struct {
 // watch hears of every step that is done, if the table was compiled to say so.
 // A failed child waits for Close.
 type Reports struct {
-	Terminal func(master int) // takes the master of the child's terminal, if it has one
+	Terminal func(master int)         // takes the master of the child's terminal, if it has one
+	Forked   func(id, pid, pidfd int) // hears of children of the child, see Spawn; pid as the child counts
 	f        *os.File
 	table    *Table
 }
@@ -68,6 +69,12 @@ func (r *Reports) Wait(watch func(step int, at time.Duration)) error {
 				r.Terminal(rep.Terminal)
 			} else {
 				_ = unix.Close(rep.Terminal) // nobody asked for it
+			}
+		case rep.Forked != 0:
+			if r.Forked != nil {
+				r.Forked(rep.Index, rep.Forked, rep.Pidfd)
+			} else {
+				closeAll([]int{rep.Pidfd}) // nobody asked for it
 			}
 		case watch != nil:
 			watch(rep.Index, rep.At)

@@ -18,12 +18,15 @@ const (
 	reportMark     = 1 // a step is done: index of the step, seconds, nanoseconds
 	reportFailed   = 2 // a call failed: index of the call, errno
 	reportTerminal = 3 // the master of the container's terminal comes along
+	reportForked   = 4 // a child was forked: its number, its pid; its pidfd comes along
 )
 
 // A Report is one message of a process being born.
 type Report struct {
 	Failed   bool
 	Terminal int           // descriptor of a terminal's master, or -1
+	Forked   int           // pid of a child that this one has forked, Index its number; or 0
+	Pidfd    int           // of that child
 	Index    int           // of the step that is done, or of the call that failed
 	Errno    syscall.Errno // if Failed
 	At       time.Duration // CLOCK_MONOTONIC, unless Failed
@@ -49,6 +52,8 @@ func ReadReport(f *os.File) (Report, error) {
 		switch {
 		case err == unix.EINTR:
 			continue
+		case err == unix.ECONNRESET && n == 0: // it was killed before it read what we sent
+			return Report{}, io.EOF
 		case err != nil:
 			return Report{}, fmt.Errorf("recvmsg: %w", err)
 		case m == 0 && n == 0:
@@ -59,9 +64,12 @@ func ReadReport(f *os.File) (Report, error) {
 		fds, n = append(fds, rightsOf(oob[:oobn])...), n+m
 	}
 	rep := parseReport(b)
-	if len(fds) == 1 {
+	switch {
+	case len(fds) == 1 && rep.Forked != 0:
+		rep.Pidfd = fds[0]
+	case len(fds) == 1:
 		rep.Terminal = fds[0]
-	} else {
+	default:
 		closeAll(fds)
 	}
 	return rep, nil
@@ -69,10 +77,13 @@ func ReadReport(f *os.File) (Report, error) {
 
 func parseReport(b [24]byte) Report {
 	w := func(i int) uint64 { return binary.NativeEndian.Uint64(b[8*i:]) }
-	rep := Report{Index: int(uint32(w(0))), Terminal: -1}
-	if w(0)>>32 == reportFailed {
+	rep := Report{Index: int(uint32(w(0))), Terminal: -1, Pidfd: -1}
+	switch w(0) >> 32 {
+	case reportFailed:
 		rep.Failed, rep.Errno = true, syscall.Errno(w(1))
-	} else {
+	case reportForked:
+		rep.Forked = int(w(1))
+	case reportMark:
 		rep.At = time.Duration(w(1))*time.Second + time.Duration(w(2))
 	}
 	return rep

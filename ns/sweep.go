@@ -9,9 +9,11 @@ import (
 )
 
 // Sweep kills every process that pick chooses, and goes on until there is none:
-// they may be forking all the while. It gives up after a thousand rounds, which
-// nothing but a process that can't die takes.
+// they may be forking all the while. Two rounds must find nobody: one may miss
+// the child of a process that forked and was gone before its turn came. It gives
+// up after a thousand rounds, which nothing but a process that can't die takes.
 func Sweep(pick func(pid int) bool) {
+	quiet := 0
 	for range 1000 {
 		found := false
 		for _, pid := range pids() {
@@ -19,8 +21,23 @@ func Sweep(pick func(pid int) bool) {
 				found = unix.Kill(pid, unix.SIGKILL) == nil || found
 			}
 		}
-		if !found {
+		if quiet++; found {
+			quiet = 0
+		}
+		if quiet == 2 {
 			return
+		}
+	}
+}
+
+// SweepChildren kills every child of this process, and whoever becomes one while
+// it does, until it has none. With Subreaper these are all descendants: a process
+// can't be waited for before its children have their new parent.
+func SweepChildren() {
+	for {
+		Sweep(ChildOf(os.Getpid()))
+		if _, err := unix.Wait4(-1, nil, 0, nil); err != nil && err != unix.EINTR {
+			return // ECHILD: there is none
 		}
 	}
 }

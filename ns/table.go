@@ -24,6 +24,9 @@ type Table struct {
 	names map[string]uint // registers that several steps share
 	step  int             // the step being compiled
 	ready bool            // offsets have become addresses
+
+	sections []section // tables of children, see Spawn
+	own      int       // calls that are this table's own, before the sections
 }
 
 // call is one system call: plain words, nothing that the garbage collector or
@@ -49,8 +52,11 @@ const (
 
 	maxRegs = 200
 
-	// callStore is no system call: it puts a register into the memory.
+	// No system calls, but what perform knows beside them: callStore puts a
+	// register into the memory, callFork is clone3 with a child that goes on
+	// elsewhere in the table.
 	callStore = 1 << 32
+	callFork  = 1<<32 + 1
 )
 
 // arg is an argument before it is stored in a call.
@@ -72,6 +78,7 @@ func Compile(steps []Step, trace bool) *Table {
 			t.mark()
 		}
 	}
+	t.link()
 	return t
 }
 
@@ -204,19 +211,6 @@ func (t *Table) Run() error {
 	return nil
 }
 
-// RunReporting makes the calls in this process, and says on the report socket
-// what a newborn would say there.
-func (t *Table) RunReporting(report int) bool {
-	t.load()
-	regs := [maxRegs]uint64{regReport: uint64(report)}
-	i, errno := perform(t.calls, &regs)
-	runtime.KeepAlive(t)
-	if errno != 0 {
-		sayFailed(uintptr(report), i, errno)
-	}
-	return errno == 0
-}
-
 // StepError says which step failed, in which system call, and why.
 type StepError struct {
 	Key  string // of the step
@@ -229,7 +223,7 @@ func (e *StepError) Unwrap() error { return e.Err }
 
 // Failed is the error of call i having returned errno.
 func (t *Table) Failed(i int, errno syscall.Errno) error {
-	if i < 0 || i >= len(t.calls) {
+	if i < 0 || i >= t.own {
 		return fmt.Errorf("call %d of %d: %w", i, len(t.calls), errno)
 	}
 	return &StepError{Key: t.steps[t.calls[i].step].Key, Call: t.brief(i), Err: errno}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,6 +17,7 @@ import (
 //	s string  d number  o octal  x hex  f descriptor  a argv  e envp
 //	A flags of open  M flags of mount  T of open_tree  U of umount  V of move_mount  E of AT_…
 //	H struct open_how  S struct mount_attr  b bytes, as many as the next argument says
+//	k struct clone_args  L its size
 //	p a pointer that is not followed
 var syscalls = [...]struct {
 	nr   uint64
@@ -34,6 +36,7 @@ var syscalls = [...]struct {
 	{unix.SYS_SETSID, "setsid", ""}, {unix.SYS_RT_SIGACTION, "rt_sigaction", "dpdd"}, {unix.SYS_RT_SIGPROCMASK, "rt_sigprocmask", "dpdd"},
 	{unix.SYS_EXECVE, "execve", "sap"}, {unix.SYS_EXECVEAT, "execveat", "fsapE"}, {unix.SYS_CLOCK_GETTIME, "clock_gettime", "dp"},
 	{unix.SYS_GETPPID, "getppid", ""}, {unix.SYS_SENDMSG, "sendmsg", "fpd"}, {unix.SYS_UNSHARE, "unshare", "c"},
+	{callFork, "clone3", "kL"},
 }
 
 // Call is a system call of a step, as strace prints it, without the result.
@@ -45,7 +48,7 @@ type Call struct {
 // Texts are the calls of the table in order, without the marks of trace.
 func (t *Table) Texts() []Call {
 	var texts []Call
-	for i := range t.calls {
+	for i := range t.own {
 		c := &t.calls[i]
 		if c.nr == callStore || c.nr == unix.SYS_CLOCK_GETTIME || c.nr == unix.SYS_WRITE && c.args[0] == regReport && c.reg&1 != 0 {
 			continue
@@ -128,6 +131,8 @@ func (t *Table) word(c *call, j int, kind byte) string {
 		return octal(v)
 	case 's', 'p', 'a', 'G':
 		return "NULL"
+	case 'L':
+		return strconv.Itoa(int(unsafe.Sizeof(cloneArgs{})))
 	case 'K':
 		if v&unix.S_IFMT == unix.S_IFREG {
 			return "S_IFREG|" + octal(v&^unix.S_IFMT)
@@ -179,6 +184,8 @@ func (t *Table) pointer(c *call, v uint64, j int, kind byte) string {
 		return "[" + strings.Join(args, ", ") + "]"
 	case 'H':
 		return "{flags=" + flagWord('A', t.u64(v)) + ", resolve=" + flagWord('Q', t.u64(v+16)) + "}"
+	case 'k':
+		return "{flags=CLONE_PIDFD|" + flagWord('c', t.u64(v)&^unix.CLONE_PIDFD) + ", exit_signal=SIGCHLD}"
 	case 'S':
 		return "{attr_set=" + flagWord('Z', t.u64(v)) + "}"
 	}

@@ -1,10 +1,6 @@
 package ns
 
-import (
-	"unsafe"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // Terminal makes a pseudoterminal of the container's own devpts its controlling
 // terminal and its standard streams, and sends the other side of it, the
@@ -32,23 +28,9 @@ func (Terminal) Shell() string {
 	return "# open(2) /dev/ptmx, ioctl(2) TIOCGPTPEER and TIOCSCTTY: a terminal of the container's own"
 }
 
-// sendMaster sends a report message with a descriptor, sendmsg(2) with
-// SCM_RIGHTS: the one place where a result must get into a structure.
+// sendMaster sends a report message with a descriptor: sendmsg(2) with SCM_RIGHTS.
 func (t *Table) sendMaster(master arg) {
-	msg := t.words(reportTerminal<<32, 0, 0)
-	rights := t.block(unix.UnixRights(0))
-	iov := t.words(msg.v, 24)
-	hdr := unix.Msghdr{Iovlen: 1, Controllen: uint64(unix.CmsgSpace(4))}
-	at := t.block(bytesOf(&hdr))
-	t.point(at.v+uint64(unsafe.Offsetof(hdr.Iov)), iov)
-	t.point(at.v+uint64(unsafe.Offsetof(hdr.Control)), rights)
-	t.ptrs = append(t.ptrs, uint32(iov.v))
-	t.call(callStore, arg{'m', rights.v + uint64(unix.CmsgLen(0))}, master)
-	t.call(unix.SYS_SENDMSG, arg{'r', regReport}, at, num(unix.MSG_NOSIGNAL))
-}
-
-// point puts a pointer to what into the table's memory.
-func (t *Table) point(at uint64, what arg) {
-	*(*uint64)(unsafe.Pointer(&t.mem[at])) = what.v
-	t.ptrs = append(t.ptrs, uint32(at))
+	hdr, rights := t.message(t.words(reportTerminal<<32, 0, 0))
+	t.call(callStore, rights, master)
+	t.call(unix.SYS_SENDMSG, arg{'r', regReport}, hdr, num(unix.MSG_NOSIGNAL))
 }

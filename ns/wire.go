@@ -20,7 +20,7 @@ type MessageKind uint8
 
 const (
 	MsgStart   MessageKind = iota + 1 // supervisor: fork container ID with Arg as its Kinds and the table in Data; descriptors: report, stdin, stdout, stderr
-	MsgSetup                          // supervisor: run the table in Data yourself; descriptor: report
+	MsgAdopt                          // supervisor: container ID is a child already; Arg is its pid with its Kinds above, Data how many more of these will follow
 	MsgSignal                         // supervisor: send signal Arg to container ID
 	MsgStarted                        // stage: container ID is forked; descriptor: its pidfd
 	MsgExited                         // stage: container ID ended; Arg is its wait status
@@ -54,6 +54,10 @@ func NewConn(fd int) *Conn { return &Conn{fd: fd} }
 
 // Close hangs up.
 func (c *Conn) Close() error { return unix.Close(c.fd) }
+
+// HangUp tells the other side, and whoever waits in Recv, that there is no more:
+// shutdown(2).
+func (c *Conn) HangUp() { _ = unix.Shutdown(c.fd, unix.SHUT_RDWR) } // ENOTCONN: it has hung up
 
 // Send sends m and the descriptors in it, which stay the caller's too.
 func (c *Conn) Send(m Message) error {
@@ -182,7 +186,7 @@ func DecodeTable(b []byte) (*Table, error) {
 	if b = b[12:]; calls > len(b)/callLen || ptrs > len(b)/4 || len(b) != calls*callLen+4*ptrs+mem {
 		return nil, errors.New("table: lengths don't add up")
 	}
-	t := &Table{calls: make([]call, calls), ptrs: make([]uint32, ptrs), mem: make([]byte, mem)}
+	t := &Table{calls: make([]call, calls), own: calls, ptrs: make([]uint32, ptrs), mem: make([]byte, mem)}
 	copy(t.mem, b[calls*callLen+4*ptrs:])
 	for i := range t.calls {
 		c, p := &t.calls[i], b[i*callLen:]

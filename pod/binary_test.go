@@ -84,6 +84,7 @@ func (c *caller) command(ctx context.Context, args ...string) *exec.Cmd {
 	if c.uid != os.Getuid() {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(c.uid), Gid: uint32(c.uid)}
 	}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // where does it hang?
 	cmd.WaitDelay = time.Second
 	return cmd
 }

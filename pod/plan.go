@@ -18,8 +18,7 @@ type Tree struct {
 	Namespace, Name, UID string
 	Dir                  string // the pod's directory
 	Policy               Policy
-	Pod                  ns.Proc   // the pod stage
-	Setup                []ns.Step // by the pod stage, once it runs: what the containers share
+	Pod                  ns.Proc // the pod stage
 	Containers           []Container
 	Notes                []string // what is different here from a cluster
 }
@@ -87,59 +86,18 @@ type steps []ns.Step
 
 func (s *steps) add(key string, op ns.Op) { *s = append(*s, ns.Step{Key: key, Op: op}) }
 
-// birth is the pod stage as a process: the one that is born into the namespaces
-// that the pod's containers share, and keeps them. It depends on the manifest
-// but little, so that it can be born while the rest is still being planned.
-func birth(p *spec.Pod, h Host, ids *ns.IDMaps) ns.Proc {
-	clone := ns.Of(ns.Mnt, ns.UTS, ns.IPC, ns.PID, ns.Net)
-	if p.Spec.HostNetwork {
-		clone = clone.Without(ns.Net).Without(ns.UTS) // as the kubelet: the node's network comes with its name
-	}
-	if p.Spec.HostIPC || ids != nil && h.UID == 0 {
-		clone = clone.Without(ns.IPC) // with a range of its own, the pod's root makes it: see setup
-	}
-	if p.Spec.HostPID {
-		clone = clone.Without(ns.PID)
-	}
-	if ids != nil {
-		// In the same clone as the others: a namespace belongs to the user
-		// namespace that it was made in, and an mqueue mount is refused (EPERM)
-		// unless that is the mounter's.
-		clone = clone.With(ns.User)
-	}
-	var in steps
-	in.add("stage.session", ns.Session{})
-	in.add("stage.signals", ns.DefaultSignals{})
-	if p.Spec.HostPID {
-		// Such a stage has work to do when the supervisor dies, which the end of
-		// file on its socket tells it.
-		in.add("stage.subreaper", ns.Subreaper{})
-		in.add("stage.nodeath", ns.DeathSignal{None: true})
-	}
-	in.add("mount.private", ns.Mount{Source: "none", Target: "/", Flags: unix.MS_REC | unix.MS_PRIVATE})
-	if needsAmbient(ids, h.UID) {
-		in.add("stage.caps", ns.AmbientCaps{Caps: stageCaps})
-	}
-	in.add("stage.stdio", ns.StageStdio{})
-	// GOGC: the stage is idle for most of its life, and should be small.
-	in.add("stage.exec", ns.ExecFile{Path: h.Exe, Args: []string{"podlab-stage", "pod", p.Name}, Env: []string{"GOGC=20", "GOMAXPROCS=2"}})
-	return ns.Proc{Name: p.Name, Clone: clone, Attach: ids, Inside: in}
-}
-
-// planPod plans what the containers of the pod share. All of it is in the pod's
-// mount namespace, in one small tmpfs, and gone with it.
+// planPod plans the pod stage: the process that is born into the namespaces
+// that the pod's containers share, and keeps them. Before it gets to its program
+// it sets up what they share, all of it in one small tmpfs in the pod's mount
+// namespace and gone with it, and forks the first containers.
 func (pl *planner) planPod() error {
 	s := &pl.pod.Spec
-	range0 := pl.ownRange()
-	pl.tree.Pod = birth(pl.pod, pl.host, pl.ids)
 	var host steps          // on the host
 	var open, own, in steps // in the pod: what may need the caller's rights, what is root's of the pod
 	host.add("pod.dir", ns.Mkdir{Path: pl.opts.Dir, Mode: 0o700})
 	host.add("pod.dir", ns.Mkdir{Path: pl.opts.Dir + "/pod", Mode: 0o700})
-	open.add("umask.zero", ns.Umask{Mask: 0})
-	open.add("pod.mount", ns.Mount{Source: "pod", Target: pl.opts.Dir + "/pod", Type: "tmpfs", Flags: inert &^ unix.MS_NOEXEC, Data: "mode=755" + pl.owner()})
+	pl.beginStage(&open)
 	open.add("podlab.open", ns.OpenTree{Path: pl.host.Exe, Name: "podlab", Attr: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV})
-	in.add("pod.chdir", ns.Chdir{Path: pl.opts.Dir + "/pod"})
 	for _, d := range []string{"etc", "shm", "root", "volumes"} {
 		own.add("pod.subdir", ns.Mkdir{Path: d, Mode: 0o755})
 	}
@@ -156,7 +114,9 @@ func (pl *planner) planPod() error {
 			return err
 		}
 	}
-	if range0 {
+	in = append(in, open...)
+	in.add("pod.chdir", ns.Chdir{Path: pl.opts.Dir + "/pod"})
+	if pl.ownRange() {
 		in.add("user.root", ns.SetGID{GID: 0})
 		in.add("user.root", ns.SetUID{UID: 0})
 		if !s.HostIPC {
@@ -167,12 +127,75 @@ func (pl *planner) planPod() error {
 	}
 	in = append(in, own...)
 	pl.namespaces(&in)
+	pl.endStage(&in)
+	pl.tree.Pod = ns.Proc{Name: pl.pod.Name, Clone: pl.podKinds(), Attach: pl.ids, Host: host, Inside: in}
+	return nil
+}
+
+// podKinds are the namespaces that the pod stage is born into.
+func (pl *planner) podKinds() ns.Kinds {
+	s := &pl.pod.Spec
+	clone := ns.Of(ns.Mnt, ns.UTS, ns.IPC, ns.PID, ns.Net)
+	if s.HostNetwork {
+		clone = clone.Without(ns.Net).Without(ns.UTS) // as the kubelet: the node's network comes with its name
+	}
+	if s.HostIPC || pl.ownRange() {
+		clone = clone.Without(ns.IPC) // with ids of its own, the pod's root makes it: ipc.unshare
+	}
+	if s.HostPID {
+		clone = clone.Without(ns.PID)
+	}
+	if pl.ids != nil {
+		// In the same clone as the others: a namespace belongs to the user
+		// namespace that it was made in, and an mqueue mount is refused (EPERM)
+		// unless that is the mounter's.
+		clone = clone.With(ns.User)
+	}
+	return clone
+}
+
+// beginStage takes the stage away from its caller: its terminal, its signals,
+// its mounts.
+func (pl *planner) beginStage(in *steps) {
+	in.add("stage.session", ns.Session{})
+	in.add("stage.signals", ns.DefaultSignals{})
+	if pl.pod.Spec.HostPID {
+		// Such a stage has work to do when the supervisor dies, which the end of
+		// file on its socket tells it.
+		in.add("stage.subreaper", ns.Subreaper{})
+		in.add("stage.nodeath", ns.DeathSignal{None: true})
+	}
+	in.add("mount.private", ns.Mount{Source: "none", Target: "/", Flags: unix.MS_REC | unix.MS_PRIVATE})
+	in.add("umask.zero", ns.Umask{Mask: 0})
+	in.add("pod.mount", ns.Mount{Source: "pod", Target: pl.opts.Dir + "/pod", Type: "tmpfs", Flags: unix.MS_NOSUID | unix.MS_NODEV, Data: "mode=755" + pl.owner()})
+}
+
+// endStage forks the containers, and makes the stage what it will be for the
+// rest of its life.
+func (pl *planner) endStage(in *steps) {
 	in.add("umask.set", ns.Umask{Mask: 0o22})
-	if !s.HostPID {
+	if !pl.pod.Spec.HostPID {
 		in.add("stage.death", ns.DeathSignal{}) // again: a change of ids clears it
 	}
-	pl.tree.Pod.Host, pl.tree.Setup = host, append(open, in...)
-	return nil
+	for i := range pl.pod.Spec.Containers {
+		c := &pl.pod.Spec.Containers[i]
+		in.add("container.fork["+c.Name+"]", ns.Spawn{ID: uint32(i), Clone: pl.ownKinds()})
+	}
+	if pl.needsAmbient() {
+		in.add("stage.caps", ns.AmbientCaps{Caps: stageCaps})
+	}
+	in.add("stage.stdio", ns.StageStdio{})
+	// GOGC: the stage is idle for most of its life, and should be small.
+	in.add("stage.exec", ns.Exec{Path: "./podlab", Args: []string{"podlab-stage", "pod", pl.pod.Name}, Env: []string{"GOGC=20", "GOMAXPROCS=2"}})
+}
+
+// ownKinds are the namespaces that each container gets of its own.
+func (pl *planner) ownKinds() ns.Kinds {
+	own := ns.Of(ns.Mnt, ns.PID, ns.Cgroup)
+	if pl.pod.Spec.HostPID || yes(pl.pod.Spec.ShareProcessNamespace) {
+		own = own.Without(ns.PID)
+	}
+	return own
 }
 
 // namespaces gives the new namespaces what they lack: a name, a network device
@@ -185,8 +208,7 @@ func (pl *planner) namespaces(in *steps) {
 	}
 	if sc := s.SecurityContext; sc != nil {
 		for _, ctl := range sc.Sysctls {
-			path := "/proc/sys/" + strings.ReplaceAll(ctl.Name, ".", "/")
-			in.add("sysctl.write["+ctl.Name+"]", ns.WriteFile{Path: path, Data: ctl.Value})
+			in.add("sysctl.write["+ctl.Name+"]", ns.WriteFile{Path: "/proc/sys/" + sysctlPath(ctl.Name), Data: ctl.Value})
 		}
 	}
 	if s.HostIPC {
@@ -197,13 +219,20 @@ func (pl *planner) namespaces(in *steps) {
 	in.add("shm.mount", ns.Mount{Source: "shm", Target: "shm", Type: "tmpfs", Flags: inert, Data: "mode=1777,size=64m" + pl.owner()})
 }
 
+// sysctlPath is where a setting lies below /proc/sys. Whichever of . and / comes
+// first in the name separates its parts, sysctl.d(5); the other then belongs to
+// a part and stands for the separator.
+func sysctlPath(name string) string {
+	if i := strings.IndexAny(name, "./"); i >= 0 && name[i] == '/' {
+		return name
+	}
+	return strings.NewReplacer(".", "/", "/", ".").Replace(name)
+}
+
 // planContainer plans one container: forked by the pod stage, it inherits what
 // the pod shares, and is born into what is its own.
 func (pl *planner) planContainer(c *spec.Container) (Container, error) {
-	own := ns.Of(ns.Mnt, ns.PID, ns.Cgroup)
-	if pl.pod.Spec.HostPID || yes(pl.pod.Spec.ShareProcessNamespace) {
-		own = own.Without(ns.PID)
-	}
+	own := pl.ownKinds()
 	exec, err := pl.exec(c)
 	if err != nil {
 		return Container{}, err

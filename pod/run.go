@@ -56,41 +56,33 @@ func stageFault(ws syscall.WaitStatus) error {
 	return fmt.Errorf("the pod stage gave up: %w", syscall.Errno(ws.ExitStatus()))
 }
 
-// begin gets the pod to where its containers can be started. The pod stage is
-// born first, and starts up while the plan is made and the host prepared.
+// begin makes the plan, and gives birth to the pod stage and the first
+// containers.
 func (s *supervisor) begin(p *spec.Pod, in *spec.Input) error {
 	host, err := Probe(p)
 	if err != nil {
 		return err
 	}
-	base := 0
+	po := PlanOptions{Dir: s.dir.Path, Rootfs: s.opts.Rootfs, Restart: s.opts.Restart, UID: newUID(), Now: s.began, Input: in}
 	if host.UID == 0 && p.Spec.HostUsers != nil && !*p.Spec.HostUsers {
 		ids, err := s.dir.ReserveIDs()
 		if err != nil {
 			return err
 		}
-		base = int(ids)
+		po.IDBase = int(ids)
 	}
-	po := PlanOptions{Dir: s.dir.Path, Rootfs: s.opts.Rootfs, Restart: s.opts.Restart, UID: newUID(), IDBase: base, Now: s.began, Input: in}
-	ids, err := idMaps(p, host, po)
-	if err != nil {
+	if err := s.plan(p, host, po); err != nil {
+		return err
+	}
+	if err := s.hostSteps(); err != nil {
 		return s.named(err)
 	}
-	s.ids = ids
-	s.startStage(birth(p, host, ids))
-	if err = s.plan(p, host, po); err == nil {
-		err = s.named(s.hostSteps())
+	s.orders() // those who begin at once are born with the stage
+	err = s.startStage()
+	for _, b := range s.boxes {
+		b.handOver()
 	}
-	if err2 := s.awaitStage(); err2 != nil {
-		return err2
-	}
-	if err == nil {
-		err = s.named(s.setup())
-	}
-	if err != nil {
-		s.down()
-	}
-	return err
+	return s.named(err)
 }
 
 // supervisor is the one goroutine that decides. Others read what can only be
@@ -110,31 +102,31 @@ type supervisor struct {
 	gone   bool // the stage has hung up
 	ids    *ns.IDMaps
 	end    syscall.WaitStatus // of the stage
-	nurse  chan error         // how the stage's birth went
 	buried chan struct{}      // closed: the stage is dead, and its parent's thread is free
 
-	bornAt       time.Duration // when the birth of the stage began
-	setupReports *ns.Reports
-	dirty        bool // state.json is behind
-	fault        error
-	work         sync.WaitGroup // goroutines that read
+	first int  // containers that are forked with the stage and not yet known to be
+	dirty bool // state.json is behind
+	fault error
+	work  sync.WaitGroup // goroutines that read
 }
 
-// Of whom news may tell beside the containers, which have numbers from 0.
-const (
-	stageBirth = -1 // the pod stage, until its program runs, and its end
-	stageSetup = -2 // what it does before there are containers
-)
+// stageBirth is whom news is about that isn't a container, which have numbers
+// from 0: the pod stage, until its program runs, and its end.
+const stageBirth = -1
 
 // news is what a goroutine has to tell: exactly one field beside box is set.
 type news struct {
-	box  int // index into boxes, or stageBirth, stageSetup
+	box  int // index into boxes, or stageBirth
 	born bool
 	err  error       // it wasn't born
 	step *stepDone   // a step is done
 	msg  *ns.Message // from the stage
 	gone bool        // the stage has hung up
+
+	forked *forked // it was forked by the stage on its way
 }
+
+type forked struct{ pid, pidfd int } // the pid as the stage counts
 
 type stepDone struct {
 	step  ns.Step
@@ -205,81 +197,76 @@ func texts(t *ns.Table) [][]string {
 	return calls
 }
 
-// startStage begins the birth of the pod stage, on a thread of its own: the
-// stage asks for a signal when its parent dies, and the kernel means the thread
-// that forked it (prctl(2), PR_SET_PDEATHSIG). awaitStage tells how it went.
-func (s *supervisor) startStage(p ns.Proc) {
-	s.nurse = make(chan error, 1)
-	s.buried = make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		err := s.bearStage(p)
-		s.nurse <- err
-		if err == nil {
-			<-s.buried // the stage's parent is this thread
-		}
-		runtime.UnlockOSThread()
-	}()
-}
-
-func (s *supervisor) bearStage(p ns.Proc) error {
+// startStage gives birth to the pod stage, on a thread of its own: the stage
+// asks for a signal when its parent dies, and the kernel means the thread that
+// forked it (prctl(2), PR_SET_PDEATHSIG).
+func (s *supervisor) startStage() error {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("socketpair: %w", err)
 	}
-	s.conn = ns.NewConn(fds[0])
-	s.bornAt = ns.Clock()
-	s.stage, err = p.Start(fds[1], s.opts.Trace)
-	_ = unix.Close(fds[1]) // the stage has its own
-	if err != nil {
-		_ = s.conn.Close() // nobody listens
-		return explainClone(err, p.Clone)
-	}
-	return nil
-}
-
-// awaitStage waits for the stage's process. The program in it may not run yet;
-// what it is told it will hear when it does.
-func (s *supervisor) awaitStage() error {
-	if err := <-s.nurse; err != nil {
-		return s.named(err)
-	}
-	s.watchBirth(stageBirth, s.stage.Reports, s.bornAt)
-	s.work.Add(1)
+	defer unix.Close(fds[1]) // the stage has its own
+	p := s.tree.Pod
+	p.Inside = s.withFirst(p.Inside)
+	born := make(chan error, 1)
+	s.buried = make(chan struct{})
+	start := ns.Clock()
 	go func() {
-		defer s.work.Done()
-		for {
-			m, err := s.conn.Recv()
-			switch {
-			case err == io.EOF:
-				s.news <- news{box: stageBirth, gone: true}
-				return
-			case err != nil:
-				s.news <- news{box: stageBirth, err: err}
-				return
-			}
-			s.news <- news{box: int(m.ID), msg: &m}
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		stage, err := p.Start(fds[1], s.opts.Trace)
+		s.stage = stage
+		if born <- err; err == nil {
+			<-s.buried // the stage's parent is this thread
 		}
 	}()
+	if err := <-born; err != nil {
+		_ = unix.Close(fds[0]) // nobody is there to talk to
+		return explainClone(err, p.Clone)
+	}
+	s.conn = ns.NewConn(fds[0])
+	s.stage.Reports.Forked = func(id, pid, pidfd int) {
+		s.news <- news{box: id, forked: &forked{pid, pidfd}}
+	}
+	s.watchBirth(stageBirth, s.stage.Reports, start)
+	s.work.Add(1)
+	go s.listen()
 	return nil
 }
 
-// setup has the stage make what the containers share. There is no need to wait
-// for it: what the stage is told next it does next.
-func (s *supervisor) setup() error {
-	table := ns.Compile(s.tree.Setup, s.opts.Trace)
-	fd, reports, err := ns.NewReports(table)
-	if err != nil {
-		return err
+// withFirst puts into the stage's steps what the first containers are to do.
+// Whose turn comes later is forked by the stage's program.
+func (s *supervisor) withFirst(plan []ns.Step) (with []ns.Step) {
+	for _, step := range plan {
+		if fork, ok := step.Op.(ns.Spawn); ok {
+			b := s.boxes[fork.ID]
+			if b.reports == nil {
+				continue
+			}
+			fork.Table, fork.FDs = b.reports.Table(), [4]int(b.fds)
+			step.Op = fork
+			s.first++
+		}
+		with = append(with, step)
 	}
-	defer unix.Close(fd) // the message has taken a copy
-	s.setupReports = reports
-	start := ns.Clock()
-	if err := s.order(ns.Message{Kind: ns.MsgSetup, Data: table.Encode(), FDs: []int{fd}}); err != nil {
-		return err
+	return with
+}
+
+// listen passes on what the stage says, until it hangs up.
+func (s *supervisor) listen() {
+	defer s.work.Done()
+	for {
+		m, err := s.conn.Recv()
+		switch {
+		case err == io.EOF:
+			s.news <- news{box: stageBirth, gone: true}
+			return
+		case err != nil:
+			s.news <- news{box: stageBirth, err: err}
+			return
+		}
+		s.news <- news{box: int(m.ID), msg: &m}
 	}
-	s.watchBirth(stageSetup, reports, start)
-	return nil
 }
 
 // order tells the stage to do something. A stage that is gone already is no
@@ -330,21 +317,25 @@ func (s *supervisor) watchBirth(box int, r *ns.Reports, start time.Duration) {
 // process in it. Nothing else needs undoing but what lies in the directory.
 func (s *supervisor) down() {
 	start := time.Now()
-	// By its pid, which is its own until we have waited for it: this must not
-	// fail, and some seccomp filters know no pidfd_send_signal(2).
-	_ = unix.Kill(s.stage.Pid, unix.SIGKILL) // it may be dead already
 	for _, b := range s.boxes {
 		b.kill()
 	}
+	// A stage in the host's PID namespace has to end its children itself, and
+	// must be let: we may be killed at any moment.
+	if s.tree != nil && !s.tree.Pod.Clone.Has(ns.PID) {
+		s.conn.HangUp()
+		_ = s.stage.Reports.Close()
+		_ = s.stage.WaitExit(time.Second) // no longer: it may be stopped
+	}
+	// By its pid, which is its own until we have waited for it: this must not
+	// fail, and some seccomp filters know no pidfd_send_signal(2).
+	_ = unix.Kill(s.stage.Pid, unix.SIGKILL) // it may be dead already
 	_, _ = syscall.Wait4(s.stage.Pid, &s.end, 0, nil)
 	for _, b := range s.boxes {
 		b.sweep()
 	}
 	close(s.buried)
 	_ = s.stage.Reports.Close()
-	if s.setupReports != nil {
-		_ = s.setupReports.Close()
-	}
 	finished := make(chan struct{})
 	go func() {
 		s.work.Wait()
@@ -368,6 +359,9 @@ func (s *supervisor) down() {
 
 // discard closes the descriptors of news that come too late.
 func (n news) discard() {
+	if n.forked != nil {
+		_ = unix.Close(n.forked.pidfd) // nobody else has it
+	}
 	if n.msg != nil {
 		for _, fd := range n.msg.FDs {
 			_ = unix.Close(fd) // nobody else has it

@@ -69,14 +69,16 @@ func helperWords(m ns.IDMap) string {
 // containers side by side. This shell is the pod stage.
 func (t *Tree) podScript(b *strings.Builder) {
 	fmt.Fprintf(b, "D=%s\nP=setpriv\n", ns.Quote(t.Dir))
+	b.WriteString(ns.ShellPreamble)
 	for _, s := range t.Pod.Inside {
-		if s.Key != "stage.exec" {
-			lines(b, []ns.Step{s})
+		if s.Key == "stage.stdio" {
+			break // this shell is the pod stage
+		}
+		lines(b, []ns.Step{s})
+		if s.Key == "mount.private" {
+			keepTrees(b, "pod")
 		}
 	}
-	b.WriteString(ns.ShellPreamble)
-	keepTrees(b, "pod")
-	lines(b, t.Setup)
 	b.WriteString("\n# --- the containers\nW=\n")
 	for _, c := range t.Containers {
 		how := "sh -eu"
@@ -138,7 +140,7 @@ func unshareWords(k ns.Kinds) string {
 // shared are the namespaces of the pod, whether from clone or from unshare.
 func (t *Tree) shared() ns.Kinds {
 	kinds := t.Pod.Clone
-	for _, s := range t.Setup {
+	for _, s := range t.Pod.Inside {
 		if u, ok := s.Op.(ns.Unshare); ok {
 			kinds |= u.Kinds
 		}

@@ -119,14 +119,9 @@ func (pl *planner) single() bool { return pl.ids != nil && pl.host.UID != 0 && !
 
 // needsAmbient: execve takes all capabilities from a user that is not root in
 // its namespace, unless they are ambient (capabilities(7)), and the stage needs
-// some. That is so for the only id of a pod, if it isn't 0, and for the host's
-// root in a namespace that has no id for him.
-func needsAmbient(ids *ns.IDMaps, uid int) bool {
-	if ids == nil {
-		return false
-	}
-	inside, ok := ids.UIDs.ToInside(uid)
-	return !ok || inside != 0
+// some.
+func (pl *planner) needsAmbient() bool {
+	return pl.single() && pl.ids.UIDs[0].Inside != 0
 }
 
 // stageCaps is what making a container takes.

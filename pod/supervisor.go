@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -19,12 +18,14 @@ type container struct {
 	pidfd   int // -1 while there is no process
 	pid     int // on the host, 0 likewise
 	reports *ns.Reports
+	fds     []int // its ends of the report socket and of the standard streams, until it has them
 	born    bool
 	failed  error   // why it wasn't born, once that is known
 	code    int     // the exit code that this amounts to
 	exit    *uint64 // its wait status, if that came before the news of its birth
 	logged  bool    // its way to stdin is taken
 	mnt     uint64  // where its processes are, if no PID namespace tells: the inode of their mount namespace
+	held    *os.File
 }
 
 // loop is the life of the pod: news in, actions out, until all lives are over.
@@ -122,11 +123,12 @@ func (s *supervisor) hear(n news) {
 		s.emit(Event{Kind: EventStep, Container: name, Step: n.step.step, Calls: n.step.calls, Took: n.step.took})
 	case n.gone:
 		s.stageGone()
+	case n.forked != nil:
+		s.adopt(n.box, *n.forked)
 	case n.msg != nil:
 		s.stageSays(n)
 	case n.box < 0 && n.err != nil:
 		s.fault = s.named(n.err)
-	case n.box == stageSetup: // the containers follow
 	case n.box == stageBirth:
 		s.up = true
 		s.emit(Event{Kind: EventStage, Pid: s.stage.Pid})
@@ -163,11 +165,8 @@ func (s *supervisor) stageSays(n news) {
 	switch n.msg.Kind {
 	case ns.MsgStarted:
 		if len(n.msg.FDs) == 1 {
-			b.pidfd, b.pid = n.msg.FDs[0], pidOf(n.msg.FDs[0])
+			s.hasProcess(n.box, n.msg.FDs[0])
 		}
-		s.noteNamespace(b)
-		s.lookAt(n.box)
-		s.alive(n.box)
 	case ns.MsgExited:
 		b.exit = &n.msg.Arg
 		s.ended(n.box)
@@ -179,6 +178,24 @@ func (s *supervisor) stageSays(n news) {
 	}
 }
 
+// adopt: the stage has forked a container on its way to its program, which is to
+// know of it.
+func (s *supervisor) adopt(i int, f forked) {
+	s.first--
+	arg := uint64(s.boxes[i].plan.Proc.Clone)<<32 | uint64(uint32(f.pid))
+	_ = s.order(ns.Message{Kind: ns.MsgAdopt, ID: uint32(i), Arg: arg, Data: []byte{byte(min(s.first, 255))}}) // a stage that is gone says so itself
+	s.hasProcess(i, f.pidfd)
+}
+
+// hasProcess: a container has a process, though not yet its program.
+func (s *supervisor) hasProcess(i, pidfd int) {
+	b := s.boxes[i]
+	b.pidfd, b.pid = pidfd, pidOf(pidfd)
+	s.noteNamespace(b)
+	s.lookAt(i)
+	s.alive(i)
+}
+
 // noteNamespace notes where to find the processes of a container without a PID
 // namespace of its own, and lets the first of them go on.
 func (s *supervisor) noteNamespace(b *container) {
@@ -186,9 +203,14 @@ func (s *supervisor) noteNamespace(b *container) {
 		return
 	}
 	// A container that is dead already has left nobody: nobody was let go on.
-	// (And pid 0 would be ourselves, with everybody else on the host.)
-	if in, err := ns.Inspect(b.pid); err == nil && b.pid > 0 {
-		b.mnt = in[ns.Mnt]
+	// (And pid 0 would be ourselves, with everybody else on the host.) Its pid
+	// may be another's by now, and the number of its namespace another's soon:
+	// so we look whose it is afterwards, and hold the namespace.
+	if b.pid > 0 {
+		b.held, _ = os.Open(fmt.Sprintf("/proc/%d/ns/mnt", b.pid)) // nil: it is dead
+		if in, err := ns.Inspect(b.pid); err == nil && b.held != nil && pidOf(b.pidfd) == b.pid {
+			b.mnt = in[ns.Mnt]
+		}
 	}
 	_ = b.reports.Release() // it may have been killed
 }
@@ -199,6 +221,10 @@ func (b *container) sweep() {
 	if b.mnt != 0 {
 		ns.Sweep(ns.InNamespace(ns.Mnt, b.mnt))
 		b.mnt = 0
+	}
+	if b.held != nil {
+		_ = b.held.Close() // it was only held
+		b.held = nil
 	}
 }
 
@@ -247,11 +273,13 @@ func (s *supervisor) startFailed(i int) {
 	b := s.boxes[i]
 	err, code := b.failed, b.code
 	b.close()
+	b.sweep()
 	s.emit(Event{Kind: EventFailed, Container: b.plan.Name, Err: fmt.Errorf("%s/%s: %w", s.name, b.plan.Name, err), Code: code})
 	s.feed(i, LifeEvent{Kind: LifeStartFailed, At: s.now(), Code: code})
 }
 
-// start orders a container from the stage.
+// start prepares a container and orders it from the stage, or leaves it to be
+// born with the stage if there is none yet.
 func (s *supervisor) start(i int) error {
 	b := s.boxes[i]
 	b.born, b.failed, b.code, b.exit = false, nil, 0, nil
@@ -260,111 +288,36 @@ func (s *supervisor) start(i int) error {
 	if err != nil {
 		return err
 	}
-	b.reports = reports
+	b.reports, b.fds = reports, []int{fd}
 	if b.plan.TTY {
 		reports.Terminal = func(master int) { s.terminal(b, master) }
 	}
-	fds := []int{fd}
-	defer func() {
-		for _, fd := range fds {
-			_ = unix.Close(fd) // the message has taken copies
-		}
-	}()
 	for stream := range 3 {
 		fd, err := s.stream(b, stream)
 		if err != nil {
+			b.handOver()
 			return err
 		}
-		fds = append(fds, fd)
+		b.fds = append(b.fds, fd)
 	}
 	start := ns.Clock()
-	if err := s.order(ns.Message{Kind: ns.MsgStart, ID: uint32(i), Arg: uint64(b.plan.Proc.Clone), Data: table.Encode(), FDs: fds}); err != nil {
-		return err
+	if s.stage != nil {
+		err = s.order(ns.Message{Kind: ns.MsgStart, ID: uint32(i), Arg: uint64(b.plan.Proc.Clone), Data: table.Encode(), FDs: b.fds})
+		b.handOver()
+		if err != nil {
+			return err
+		}
 	}
 	s.watchBirth(i, reports, start)
 	return nil
 }
 
-// stream is the container's end of standard input, output or error.
-func (s *supervisor) stream(b *container, n int) (int, error) {
-	if b.plan.TTY || n == 0 && (!b.plan.Stdin || s.opts.Stdin == nil || b.logged) || n > 0 && s.opts.Output == nil {
-		fd, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return -1, fmt.Errorf("open /dev/null: %w", err)
-		}
-		return fd, nil
+// handOver closes our copies of what the container has got.
+func (b *container) handOver() {
+	for _, fd := range b.fds {
+		_ = unix.Close(fd) // nothing was written to it
 	}
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
-		return -1, fmt.Errorf("pipe2: %w", err)
-	}
-	if n == 0 {
-		b.logged = true
-		w := pollable(p[1], "stdin")
-		// Not waited for: a read of a terminal ends only with the program.
-		go func() {
-			_, _ = io.Copy(w, s.opts.Stdin) // EPIPE: the container doesn't read any more
-			_ = w.Close()
-		}()
-		return p[0], nil
-	}
-	r := pollable(p[0], "output")
-	w := s.opts.Output(b.plan.Name, n == 2)
-	s.work.Add(1)
-	go func() {
-		defer s.work.Done()
-		_, _ = io.Copy(w, r) // a writer that fails is the caller's to notice
-		_ = r.Close()
-		if c, ok := w.(io.Closer); ok {
-			_ = c.Close() // flushes a last line without an end
-		}
-	}()
-	return p[1], nil
-}
-
-// terminal connects a container's terminal with the caller's streams.
-func (s *supervisor) terminal(b *container, master int) {
-	f := pollable(master, "terminal")
-	if size, err := unix.IoctlGetWinsize(fdOf(s.opts.Stdin), unix.TIOCGWINSZ); err == nil {
-		_ = unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, size) // a wrong size is no reason to fail
-	}
-	if b.plan.Stdin && s.opts.Stdin != nil && !b.logged {
-		b.logged = true
-		go func() {
-			_, _ = io.Copy(f, s.opts.Stdin) // ends with the program, as of a pipe
-		}()
-	}
-	w := io.Discard
-	if s.opts.Output != nil {
-		w = s.opts.Output(b.plan.Name, false)
-	}
-	s.work.Add(1)
-	go func() {
-		defer s.work.Done()
-		_, _ = io.Copy(w, f) // EIO when the last process has closed the other side, pty(7)
-		_ = f.Close()
-		if c, ok := w.(io.Closer); ok {
-			_ = c.Close() // flushes a last line without an end
-		}
-	}()
-}
-
-// fdOf is f's descriptor without making it blocking, or -1.
-func fdOf(f *os.File) int {
-	fd := -1
-	if f != nil {
-		if raw, err := f.SyscallConn(); err == nil {
-			_ = raw.Control(func(p uintptr) { fd = int(p) }) // a closed file has none
-		}
-	}
-	return fd
-}
-
-// pollable is our end of a pipe: nonblocking, so that it costs no thread. The
-// other end is another open file and stays as programs expect it.
-func pollable(fd int, name string) *os.File {
-	_ = unix.SetNonblock(fd, true) // a fresh pipe has no reason to refuse
-	return os.NewFile(uintptr(fd), name)
+	b.fds = nil
 }
 
 // kill is for the end, when the stage can't be asked any more.

@@ -136,9 +136,8 @@ type plannedProc struct {
 	Namespaces []string      `json:"newNamespaces"`
 	UIDMap     string        `json:"uidMap,omitempty"`
 	GIDMap     string        `json:"gidMap,omitempty"`
-	Host       []plannedStep `json:"host,omitempty"`  // by its parent, before it is born
-	Steps      []plannedStep `json:"steps"`           // by itself, before its execve
-	Setup      []plannedStep `json:"setup,omitempty"` // by itself, after it: what the pod's containers share
+	Host       []plannedStep `json:"host,omitempty"` // by its parent, before it is born
+	Steps      []plannedStep `json:"steps"`          // by itself
 }
 
 type plannedStep struct {
@@ -153,7 +152,6 @@ func plannedOf(t *pod.Tree) plannedPod {
 	if t.Policy.Deadline > 0 {
 		p.Deadline = seconds(t.Policy.Deadline)
 	}
-	p.Processes[0].Setup = plannedSteps(t.Setup)
 	for _, c := range t.Containers {
 		p.Processes = append(p.Processes, plannedProcOf(c.Proc))
 	}
@@ -237,10 +235,6 @@ func (p plannedPod) print(u *ui) {
 			u.printf("  %s  %s\n", pad("group ids", wideKey), oneLine(proc.GIDMap))
 		}
 		printSteps(u, proc.Steps)
-		if len(proc.Setup) > 0 {
-			u.printf("\n%s once it runs, for all containers\n", u.paint(u.outColor, bold, proc.Name))
-			printSteps(u, proc.Setup)
-		}
 	}
 }
 

@@ -52,20 +52,24 @@ func init() {
 	syscall.RawSyscall6(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, 0, 0, 0, 0, 0)
 	setName()
 	s.loop()
-	// As PID 1 of the pod's PID namespace its end is the end of every process
-	// in the pod: pid_namespaces(7). In the host's it has to see to that itself.
+	end(0)
+}
+
+// end is the end of the stage, and of the pod. As PID 1 of the pod's PID
+// namespace its end is that of every process there: pid_namespaces(7). In the
+// host's it has to see to that itself.
+func end(code int) {
 	if os.Getpid() != 1 {
-		ns.Sweep(ns.ChildOf(os.Getpid()))
+		ns.SweepChildren()
 	}
-	os.Exit(0)
+	os.Exit(code)
 }
 
 // stage is what the pod stage knows: who its children are.
 type stage struct {
 	conn     *ns.Conn
 	children []child
-	broken   bool // setup failed
-	orphans  int  // readable when there may be orphans to be waited for; -1: there are none
+	orphans  int // readable when there may be orphans to be waited for; -1: there are none
 }
 
 // child is the first process of a container.
@@ -108,8 +112,8 @@ func (s *stage) loop() {
 // obey does what the supervisor asked for.
 func (s *stage) obey(m ns.Message) {
 	switch m.Kind {
-	case ns.MsgSetup:
-		s.setup(m)
+	case ns.MsgAdopt:
+		s.adopt(m)
 	case ns.MsgStart:
 		s.start(m)
 	case ns.MsgSignal:
@@ -121,32 +125,31 @@ func (s *stage) obey(m ns.Message) {
 	}
 }
 
-// setup makes what the containers will share, in this process. If it fails, no
-// container may be started in what is there.
-func (s *stage) setup(m ns.Message) {
-	defer closeAll(m.FDs)
-	table, err := ns.DecodeTable(m.Data)
-	if err != nil || len(m.FDs) != 1 {
-		giveUp(syscall.EPROTO)
+// adopt takes a child for what it is: it was forked on the way here, before
+// this program ran.
+func (s *stage) adopt(m ns.Message) {
+	pid, kinds := int(uint32(m.Arg)), ns.Kinds(m.Arg>>32)
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		s.tell(ns.Message{Kind: ns.MsgFailed, ID: m.ID, Arg: uint64(ns.Errno(err))})
+		return
 	}
-	s.broken = !table.RunReporting(m.FDs[0])
+	s.children = append(s.children, child{m.ID, pid, pidfd})
+	if len(m.Data) == 0 || m.Data[0] == 0 {
+		s.expectOrphans(kinds) // not before: a child yet to be adopted would pass for one
+	}
 }
 
 // start forks a container. What happens in it the supervisor hears from the
 // child itself, over the report socket.
 func (s *stage) start(m ns.Message) {
 	defer closeAll(m.FDs) // the child has its own
-	if s.broken {
-		return // the supervisor has it from setup's report socket, and is about to end us
-	}
 	table, err := ns.DecodeTable(m.Data)
 	if err != nil || len(m.FDs) != 4 {
 		s.tell(ns.Message{Kind: ns.MsgFailed, ID: m.ID, Arg: uint64(syscall.EPROTO)})
 		return
 	}
-	if !ns.Kinds(m.Arg).Has(ns.PID) && s.orphans < 0 && os.Getpid() == 1 {
-		s.orphans = orphanage()
-	}
+	s.expectOrphans(ns.Kinds(m.Arg))
 	pid, pidfd, err := table.Fork(ns.Kinds(m.Arg), [4]int(m.FDs))
 	if err != nil {
 		s.tell(ns.Message{Kind: ns.MsgFailed, ID: m.ID, Arg: uint64(ns.Errno(err))})
@@ -178,6 +181,14 @@ func (s *stage) reap(polled []unix.PollFd) {
 	s.children = alive
 }
 
+// expectOrphans: PID 1 gets whoever loses their parent in its PID namespace,
+// once containers without one of their own run there.
+func (s *stage) expectOrphans(kinds ns.Kinds) {
+	if !kinds.Has(ns.PID) && s.orphans < 0 && os.Getpid() == 1 {
+		s.orphans = orphanage()
+	}
+}
+
 // orphanage is a descriptor that is readable when a child may have ended that
 // no pidfd tells of: whoever loses their parent in a PID namespace becomes a
 // child of its PID 1, and stays a zombie until that waits for it.
@@ -190,6 +201,7 @@ func orphanage() int {
 	// The others are taken, not ignored: what a process ignores its children
 	// ignore too. From outside SIGKILL ends the stage.
 	signal.Notify(signals, syscall.SIGCHLD, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
+	signals <- syscall.SIGCHLD // for those who came before
 	go func() {
 		for range signals {
 			_, _ = syscall.Write(p[1], []byte{0}) // EAGAIN: the pipe is readable already
@@ -231,7 +243,7 @@ func (s *stage) tell(m ns.Message) {
 
 // giveUp ends the stage, and the pod with it, with the errno as the exit code
 // for the supervisor to read.
-func giveUp(err error) { os.Exit(int(ns.Errno(err))) }
+func giveUp(err error) { end(int(ns.Errno(err))) }
 
 // setName makes ps -o comm show the stage's name: execveat of a descriptor
 // leaves another one.
