@@ -186,7 +186,7 @@ func (pl *planner) endStage(in *steps) {
 	}
 	in.add("stage.stdio", ns.StageStdio{})
 	// GOGC: the stage is idle for most of its life, and should be small.
-	in.add("stage.exec", ns.Exec{Path: "./podlab", Args: []string{"podlab-stage", "pod", pl.pod.Name}, Env: []string{"GOGC=20", "GOMAXPROCS=2"}})
+	in.add("stage.exec", ns.Exec{Path: "./podlab", Args: []string{"podlab-stage", "pod", pl.pod.Name}, Env: []string{"GOGC=20", "GOMAXPROCS=1"}})
 }
 
 // ownKinds are the namespaces that each container gets of its own.
