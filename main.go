@@ -1,3 +1,5 @@
+//go:build linux && !386 && !arm && !mips && !mipsle
+
 // Podlab takes a Kubernetes Pod apart: it builds one from a manifest with
 // nothing but the kernel's own calls, and shows how.
 package main

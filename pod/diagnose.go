@@ -20,14 +20,14 @@ import (
 // where podlab failed before that. The child waits, so its root can be looked
 // at: execve answers ENOENT for a missing program and for a missing interpreter
 // alike.
-func diagnose(err error, pid int, exec ns.Exec) (error, int) {
+func diagnose(err error, pid int, exec ns.Exec) (code int, why error) {
 	var e *ns.StepError
 	if !errors.As(err, &e) || e.Key != "exec" {
-		return err, 125
+		return 125, err
 	}
 	root, openErr := unix.Open(fmt.Sprintf("/proc/%d/root", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if openErr != nil {
-		return err, codeOf(e.Err)
+		return codeOf(e.Err), err
 	}
 	defer unix.Close(root)
 	for _, file := range exec.Candidates() {
@@ -36,7 +36,7 @@ func diagnose(err error, pid int, exec ns.Exec) (error, int) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("exec: %s: %w", file, err), 126
+			return 126, fmt.Errorf("exec: %s: %w", file, err)
 		}
 		defer f.Close()
 		return diagnoseFile(root, f, file, e.Err)
@@ -45,7 +45,7 @@ func diagnose(err error, pid int, exec ns.Exec) (error, int) {
 	if !strings.Contains(exec.Path, "/") {
 		where = " in PATH"
 	}
-	return fmt.Errorf("exec: %s: not found%s", exec.Path, where), 127
+	return 127, fmt.Errorf("exec: %s: not found%s", exec.Path, where)
 }
 
 func codeOf(errno error) int {
@@ -56,27 +56,27 @@ func codeOf(errno error) int {
 }
 
 // diagnoseFile is about a program that is there.
-func diagnoseFile(root int, f *os.File, file string, errno error) (error, int) {
+func diagnoseFile(root int, f *os.File, file string, errno error) (code int, why error) {
 	fi, err := f.Stat()
 	switch {
 	case err != nil:
-		return fmt.Errorf("exec: %s: %w", file, err), 126
+		return 126, fmt.Errorf("exec: %s: %w", file, err)
 	case fi.IsDir():
-		return fmt.Errorf("exec: %s: is a directory", file), 126
+		return 126, fmt.Errorf("exec: %s: is a directory", file)
 	case !errors.Is(errno, unix.ENOENT) && fi.Mode()&0o111 == 0:
-		return &HintError{fmt.Errorf("exec: %s: not executable (mode %#o)", file, fi.Mode().Perm()), "chmod +x " + file}, 126
+		return 126, &HintError{fmt.Errorf("exec: %s: not executable (mode %#o)", file, fi.Mode().Perm()), "chmod +x " + file}
 	case !errors.Is(errno, unix.ENOENT):
-		return fmt.Errorf("exec: %s: %w", file, errno), 126
+		return 126, fmt.Errorf("exec: %s: %w", file, errno)
 	}
 	interp := interpreter(f)
 	if interp == "" {
-		return fmt.Errorf("exec: %s: %w", file, errno), 127
+		return 127, fmt.Errorf("exec: %s: %w", file, errno)
 	}
 	if g, err := openIn(root, interp); err == nil {
 		_ = g.Close() // it was only looked for
-		return fmt.Errorf("exec: %s: %w", file, errno), 127
+		return 127, fmt.Errorf("exec: %s: %w", file, errno)
 	}
-	return fmt.Errorf("exec: %s: its interpreter %s: not found", file, interp), 127
+	return 127, fmt.Errorf("exec: %s: its interpreter %s: not found", file, interp)
 }
 
 // interpreter is the program that the kernel starts for f: the one after #!, or

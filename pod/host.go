@@ -184,8 +184,10 @@ func checkHostPath(h Host, v *spec.Volume) error {
 			return fmt.Errorf("volume %s: hostPath %s: its directory doesn't exist, and FileOrCreate makes only the file", v.Name, v.HostPath.Path)
 		}
 		return nil
+	case have == "" && want == spec.HostPathUnset:
+		return nil // the kubelet checks nothing, and container runtimes make a directory
 	case have == "":
-		return fmt.Errorf("volume %s: hostPath %s: no such file or directory", v.Name, v.HostPath.Path)
+		return fmt.Errorf("volume %s: hostPath %s: want a %s, have nothing there", v.Name, v.HostPath.Path, want)
 	case want == spec.HostPathUnset,
 		want == spec.HostPathDirectoryOrCreate && have == string(spec.HostPathDirectory),
 		want == spec.HostPathFileOrCreate && have == string(spec.HostPathFile),

@@ -106,7 +106,7 @@ func (pl *planner) hostPath(v *spec.Volume, at string, host, open, own *steps) e
 	}
 	src := v.HostPath.Path
 	have := spec.HostPathType(pl.host.Paths[src])
-	if have == "" && *v.HostPath.Type == spec.HostPathDirectoryOrCreate {
+	if have == "" && (v.HostPath.Type == nil || *v.HostPath.Type != spec.HostPathFileOrCreate) {
 		have = spec.HostPathDirectory
 		host.add("hostpath.create["+v.Name+"]", ns.MkdirAll{Path: src, Mode: 0o755})
 	} else if have == "" {

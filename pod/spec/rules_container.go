@@ -16,6 +16,7 @@ func (p podRules) containerLists() {
 	}
 	hostPorts := map[string]bool{}
 	for _, c := range s.list("containers") {
+		p.command(c)
 		p.unique(names, p.container(c))
 		p.ports(c, hostPorts)
 		p.hooks(c)
@@ -45,6 +46,28 @@ func (p podRules) containerLists() {
 			}
 		}
 	}
+}
+
+// command: a cluster would run the image's entrypoint where there is none, and
+// podlab has no image to ask.
+func (p podRules) command(c *node) {
+	if f := c.look("command"); f != nil && (f.value.wrong || !f.value.empty()) {
+		return
+	}
+	for _, e := range p.errs {
+		if strings.HasPrefix(e.Path, c.path()+".") {
+			return // it may be there, misspelt
+		}
+	}
+	at := c.look("args")
+	if at == nil {
+		at = c.look("image")
+	}
+	line, col := c.line, c.col
+	if at != nil {
+		line, col = at.line, at.col
+	}
+	p.fault(Unsupported, line, col, join(c.path(), "command"), "not supported: no command, and no image whose entrypoint podlab could take", `add command: [sh, -c, "…"]`)
 }
 
 // container judges what all containers have, and returns the name.
