@@ -212,7 +212,6 @@ type world struct {
 	asked    bool // DoStart was asked for and not answered
 	process  bool
 	stopped  bool
-	killAt   time.Duration
 	signaled []unix.Signal // of the process there is
 }
 

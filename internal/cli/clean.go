@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -56,15 +55,6 @@ func turns(r rune) bool {
 }
 
 func cleanString(s string) string { return string(clean(nil, []byte(s))) }
-
-// cleanLines cleans each line of s and keeps the line ends.
-func cleanLines(s string) string {
-	lines := strings.Split(s, "\n")
-	for i, l := range lines {
-		lines[i] = cleanString(l)
-	}
-	return strings.Join(lines, "\n")
-}
 
 // quote is s between double quotes, as it can stand in a message.
 func quote(s string) string { return `"` + cleanString(s) + `"` }
