@@ -60,7 +60,14 @@ func (t *Table) Fork(clone Kinds, fds [4]int) (pid, pidfd int, err error) {
 		pidfd:      uint64(uintptr(unsafe.Pointer(&fd))),
 		exitSignal: uint64(unix.SIGCHLD),
 	}
-	p, errno := fork(args, t.calls, &regs)
+	keep := make([]uint64, 0, 64)
+	keep = append(keep, regs[:len(fds)]...)
+	for _, s := range t.sections {
+		for _, fd := range s.fds {
+			keep = append(keep, uint64(fd))
+		}
+	}
+	p, errno := fork(args, t.calls, &regs, keep)
 	runtime.KeepAlive(t)
 	runtime.KeepAlive(&fd)
 	if errno != 0 {
@@ -70,12 +77,13 @@ func (t *Table) Fork(clone Kinds, fds [4]int) (pid, pidfd int, err error) {
 }
 
 // fork is clone3 without CLONE_VM, so that parent and child share nothing that
-// either could spoil. In the child it does not return.
+// either could spoil. In the child it does not return. keep is which descriptors
+// the child keeps.
 //
 //go:noinline
 //go:norace
 //go:nocheckptr
-func fork(args *cloneArgs, calls []call, regs *[maxRegs]uint64) (uintptr, syscall.Errno) {
+func fork(args *cloneArgs, calls []call, regs *[maxRegs]uint64, keep []uint64) (uintptr, syscall.Errno) {
 	runtimeBeforeFork()
 	pid, _, errno := syscall.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0)
 	if errno != 0 || pid != 0 {
@@ -83,8 +91,36 @@ func fork(args *cloneArgs, calls []call, regs *[maxRegs]uint64) (uintptr, syscal
 		return pid, errno
 	}
 	runtimeAfterForkInChild()
+	closeOthers(keep)
 	born(calls, regs)
 	return 0, 0
+}
+
+// closeOthers closes every descriptor above standard error that is not in keep:
+// close_range(2). What was forked has copies of all that its parent had open,
+// close-on-exec or not, until its execve. While it held a copy of the parent's
+// end of its own sockets it would never see that the parent is gone, and with
+// one of a pod's lock the pod's name would stay taken.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func closeOthers(keep []uint64) {
+	for low := uint64(3); ; {
+		next := uint64(1 << 32)
+		for i := 0; i < len(keep); i++ {
+			if keep[i] >= low && keep[i] < next {
+				next = keep[i]
+			}
+		}
+		if next > low {
+			syscall.RawSyscall(unix.SYS_CLOSE_RANGE, uintptr(low), uintptr(next-1), 0)
+		}
+		if next == 1<<32 {
+			return
+		}
+		low = next + 1
+	}
 }
 
 // born is the child's whole life before execve.
@@ -131,6 +167,8 @@ func perform(calls []call, regs *[maxRegs]uint64) (i int, errno uint64) {
 		case callFork:
 			nr = unix.SYS_CLONE3
 			first, a[1] = int(a[1]), uint64(unsafe.Sizeof(cloneArgs{}))
+		case callAwait:
+			nr = unix.SYS_READ
 		}
 		r, _, e := syscall.RawSyscall6(nr, uintptr(a[0]), uintptr(a[1]), uintptr(a[2]), uintptr(a[3]), uintptr(a[4]), uintptr(a[5]))
 		switch {
@@ -139,8 +177,11 @@ func perform(calls []call, regs *[maxRegs]uint64) (i int, errno uint64) {
 				return i - base, uint64(e)
 			}
 			i += int(c.skip)
+		case c.nr == callAwait && r == 0:
+			return i - base, uint64(syscall.ECANCELED)
 		case c.nr == callFork && r == 0: // the child
 			fds := (*[4]uint64)(unsafe.Add(nil, uintptr(a[2])))
+			closeOthers(fds[:])
 			for j := range fds {
 				regs[j] = fds[j]
 			}

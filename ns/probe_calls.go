@@ -69,7 +69,7 @@ func tryCloneIntoCgroup() error {
 	t.load()
 	args := &cloneArgs{flags: unix.CLONE_INTO_CGROUP, exitSignal: uint64(unix.SIGCHLD), cgroup: uint64(root)}
 	var regs [maxRegs]uint64
-	pid, errno := fork(args, t.calls, &regs)
+	pid, errno := fork(args, t.calls, &regs, nil)
 	if errno == 0 {
 		_, err := unix.Wait4(int(pid), nil, 0, nil)
 		return errors.Join(fmt.Errorf("clone3 took / for a cgroup"), err)

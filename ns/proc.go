@@ -221,11 +221,11 @@ func (m *IDMaps) write(pid int) error {
 // AwaitParent reads a byte from the report socket: Release sends it. What must
 // be done to a process from outside before it goes on is done while it waits.
 // Until its ids are mapped, for one, it is nobody, user 65534, and an execve
-// would take its capabilities away.
+// would take its capabilities away. ECANCELED: the parent is gone.
 type AwaitParent struct{}
 
 func (AwaitParent) Calls(t *Table) {
-	t.call(unix.SYS_READ, arg{'r', regReport}, t.block(make([]byte, 8)), num(1))
+	t.call(callAwait, arg{'r', regReport}, t.block(make([]byte, 8)), num(1))
 }
 func (AwaitParent) Shell() string { return "# read(2): until the parent has done its part" }
 

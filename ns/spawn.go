@@ -22,6 +22,7 @@ type Spawn struct {
 type section struct {
 	call  int
 	table *Table
+	fds   [4]int // what the child has
 }
 
 func (s Spawn) Calls(t *Table) {
@@ -31,7 +32,7 @@ func (s Spawn) Calls(t *Table) {
 	at := t.block(bytesOf(&args))
 	t.point(at.v+uint64(unsafe.Offsetof(args.pidfd)), rights) // the kernel writes it where sendmsg wants it
 	pid := t.newReg()
-	t.sections = append(t.sections, section{len(t.calls), s.Table})
+	t.sections = append(t.sections, section{len(t.calls), s.Table, s.FDs})
 	t.call(callFork, at, num(0), t.words(uint64(s.FDs[0]), uint64(s.FDs[1]), uint64(s.FDs[2]), uint64(s.FDs[3]))).to(pid)
 	t.call(callStore, arg{'m', msg.v + 8}, pid)
 	t.call(unix.SYS_SENDMSG, arg{'r', regReport}, hdr, num(unix.MSG_NOSIGNAL))

@@ -54,9 +54,10 @@ const (
 
 	// No system calls, but what perform knows beside them: callStore puts a
 	// register into the memory, callFork is clone3 with a child that goes on
-	// elsewhere in the table.
+	// elsewhere in the table, callAwait is a read whose end of file is an error.
 	callStore = 1 << 32
 	callFork  = 1<<32 + 1
+	callAwait = 1<<32 + 2
 )
 
 // arg is an argument before it is stored in a call.

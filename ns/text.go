@@ -36,7 +36,7 @@ var syscalls = [...]struct {
 	{unix.SYS_SETSID, "setsid", ""}, {unix.SYS_RT_SIGACTION, "rt_sigaction", "dpdd"}, {unix.SYS_RT_SIGPROCMASK, "rt_sigprocmask", "dpdd"},
 	{unix.SYS_EXECVE, "execve", "sap"}, {unix.SYS_EXECVEAT, "execveat", "fsapE"}, {unix.SYS_CLOCK_GETTIME, "clock_gettime", "dp"},
 	{unix.SYS_GETPPID, "getppid", ""}, {unix.SYS_SENDMSG, "sendmsg", "fpd"}, {unix.SYS_UNSHARE, "unshare", "c"},
-	{callFork, "clone3", "kL"},
+	{callFork, "clone3", "kL"}, {callAwait, "read", "fpd"},
 }
 
 // Call is a system call of a step, as strace prints it, without the result.

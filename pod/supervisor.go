@@ -247,7 +247,7 @@ func (s *supervisor) lookAt(i int) {
 	if b.failed == nil || b.pidfd < 0 || b.code != 0 {
 		return
 	}
-	b.failed, b.code = diagnose(b.failed, b.pid, b.plan.Exec)
+	b.code, b.failed = diagnose(b.failed, b.pid, b.plan.Exec)
 	_ = b.reports.Close()
 	s.ended(i)
 }
