@@ -19,7 +19,7 @@ type Root struct {
 
 // OpenRoot opens the state directory and makes it where it is missing. An empty path means the usual place of this user.
 func OpenRoot(path string) (*Root, error) {
-	path, err := filepath.Abs(rootPath(path, os.Getenv, os.Geteuid()))
+	path, err := RootPath(path)
 	if err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
@@ -63,6 +63,11 @@ func (r *Root) check() error {
 
 // Close gives up the descriptor. Pods that were reserved keep their locks.
 func (r *Root) Close() error { return unix.Close(r.fd) }
+
+// RootPath is where OpenRoot(flag) would look, without looking.
+func RootPath(flag string) (string, error) {
+	return filepath.Abs(rootPath(flag, os.Getenv, os.Geteuid()))
+}
 
 // rootPath is --root, else $PODLAB_ROOT, else where the XDG base directory specification puts what lasts as long as a login.
 func rootPath(flag string, getenv func(string) string, uid int) string {

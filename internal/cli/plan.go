@@ -261,13 +261,12 @@ func (a *planArgs) tree(p *spec.Pod, in *spec.Input) (*pod.Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := pod.OpenRoot(a.root)
+	root, err := pod.RootPath(a.root)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = r.Close() }() // only asked for its name
 	return pod.Plan(p, h, pod.PlanOptions{
-		Dir: r.Path + "/" + p.Namespace + "_" + p.Name, Rootfs: a.rootfs, Restart: a.restart,
+		Dir: root + "/" + p.Namespace + "_" + p.Name, Rootfs: a.rootfs, Restart: a.restart,
 		UID: "00000000-0000-0000-0000-000000000000", IDBase: 1 << 16, Now: time.Now(), Input: in,
 	})
 }
