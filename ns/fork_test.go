@@ -15,7 +15,7 @@ import (
 
 // birth forks a child that makes steps and returns what it wrote to standard
 // output, how it was born and how it ended.
-func birth(t *testing.T, clone Kinds, steps []Step, watch func(int, time.Duration)) (string, error, syscall.WaitStatus) {
+func birth(t *testing.T, clone Kinds, steps []Step, watch func(int, time.Duration)) (out string, ws syscall.WaitStatus, why error) {
 	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -40,15 +40,14 @@ func birth(t *testing.T, clone Kinds, steps []Step, watch func(int, time.Duratio
 	unix.Close(pidfd)
 	unix.Close(fd)
 	w.Close()
-	err = reports.Wait(watch)
+	why = reports.Wait(watch)
 	reports.Close()
-	out, _ := io.ReadAll(r)
+	b, _ := io.ReadAll(r)
 	r.Close()
-	var ws syscall.WaitStatus
 	if _, err := syscall.Wait4(pid, &ws, 0, nil); err != nil {
 		t.Fatal(err)
 	}
-	return string(out), err, ws
+	return string(b), ws, why
 }
 
 func sh(script string) Step {
@@ -77,7 +76,7 @@ func TestForkHooks(t *testing.T) {
 		n = 50
 	}
 	for range n {
-		_, err, ws := birth(t, 0, []Step{{"stdio", Stdio{}}, {"exec", Exec{Path: "true", Args: []string{"true"}, Env: []string{"PATH=/bin:/usr/bin"}}}}, nil)
+		_, ws, err := birth(t, 0, []Step{{"stdio", Stdio{}}, {"exec", Exec{Path: "true", Args: []string{"true"}, Env: []string{"PATH=/bin:/usr/bin"}}}}, nil)
 		if err != nil || ws != 0 {
 			t.Fatalf("got %v, status %v; want a clean end", err, ws)
 		}
@@ -85,7 +84,7 @@ func TestForkHooks(t *testing.T) {
 }
 
 func TestForkExec(t *testing.T) {
-	got, err, ws := birth(t, 0, []Step{{"stdio", Stdio{}}, sh(`echo "$A $(ls /proc/self/fd | wc -l)"; exit 3`)}, nil)
+	got, ws, err := birth(t, 0, []Step{{"stdio", Stdio{}}, sh(`echo "$A $(ls /proc/self/fd | wc -l)"; exit 3`)}, nil)
 	if want := "b 4\n"; err != nil || got != want || ws.ExitStatus() != 3 {
 		t.Errorf("got %q, %v, exit %d; want %q, no error, exit 3", got, err, ws.ExitStatus(), want)
 	}
@@ -93,7 +92,7 @@ func TestForkExec(t *testing.T) {
 
 func TestForkReportsTheStep(t *testing.T) {
 	var seen []int
-	_, err, ws := birth(t, 0, []Step{
+	_, ws, err := birth(t, 0, []Step{
 		{"umask", Umask{0o22}},
 		{"cwd.chdir[x]", Chdir{"/does/not/exist"}},
 		sh("echo never"),
