@@ -1,7 +1,6 @@
 package ns
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -31,18 +30,21 @@ func flagWord(kind byte, v uint64) string {
 		return join(words, v)
 	case 'A':
 		words := []string{[...]string{"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"}[v&unix.O_ACCMODE]}
-		return named(words, v&^unix.O_ACCMODE, bit{unix.O_CREAT, "O_CREAT"}, bit{unix.O_TRUNC, "O_TRUNC"}, bit{unix.O_DIRECTORY, "O_DIRECTORY"},
-			bit{unix.O_CLOEXEC, "O_CLOEXEC"}, bit{unix.O_PATH, "O_PATH"}, bit{unix.O_NOFOLLOW, "O_NOFOLLOW"})
+		if v &^= unix.O_ACCMODE; v == 0 {
+			return words[0]
+		}
+		return named(words, v, bit{unix.O_CREAT, "O_CREAT"}, bit{unix.O_TRUNC, "O_TRUNC"}, bit{unix.O_NOFOLLOW, "O_NOFOLLOW"},
+			bit{unix.O_CLOEXEC, "O_CLOEXEC"}, bit{unix.O_PATH, "O_PATH"}, bit{unix.O_DIRECTORY, "O_DIRECTORY"})
 	case 'T':
-		return named(nil, v, bit{unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"}, bit{unix.AT_RECURSIVE, "AT_RECURSIVE"}, bit{unix.OPEN_TREE_CLOEXEC, "OPEN_TREE_CLOEXEC"}, bit{unix.OPEN_TREE_CLONE, "OPEN_TREE_CLONE"})
+		return named(nil, v, bit{unix.OPEN_TREE_CLONE, "OPEN_TREE_CLONE"}, bit{unix.OPEN_TREE_CLOEXEC, "OPEN_TREE_CLOEXEC"}, bit{unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"}, bit{unix.AT_RECURSIVE, "AT_RECURSIVE"})
 	case 'E':
 		return named(nil, v, bit{unix.AT_SYMLINK_NOFOLLOW, "AT_SYMLINK_NOFOLLOW"}, bit{unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"}, bit{unix.AT_RECURSIVE, "AT_RECURSIVE"})
 	case 'U':
 		return named(nil, v, bit{unix.MNT_DETACH, "MNT_DETACH"})
 	case 'V':
-		return named(nil, v, bit{unix.MOVE_MOUNT_F_EMPTY_PATH, "MOVE_MOUNT_F_EMPTY_PATH"})
+		return named(nil, v, bit{unix.MOVE_MOUNT_F_EMPTY_PATH, "MOVE_MOUNT_F_EMPTY_PATH"}, bit{unix.MOVE_MOUNT_T_SYMLINKS, "MOVE_MOUNT_T_SYMLINKS"})
 	case 'Q':
-		return named(nil, v, bit{unix.RESOLVE_IN_ROOT, "RESOLVE_IN_ROOT"}, bit{unix.RESOLVE_NO_MAGICLINKS, "RESOLVE_NO_MAGICLINKS"}, bit{unix.RESOLVE_NO_SYMLINKS, "RESOLVE_NO_SYMLINKS"})
+		return named(nil, v, bit{unix.RESOLVE_NO_MAGICLINKS, "RESOLVE_NO_MAGICLINKS"}, bit{unix.RESOLVE_NO_SYMLINKS, "RESOLVE_NO_SYMLINKS"}, bit{unix.RESOLVE_IN_ROOT, "RESOLVE_IN_ROOT"})
 	case 'Z':
 		return named(nil, v, bit{unix.MOUNT_ATTR_RDONLY, "MOUNT_ATTR_RDONLY"}, bit{unix.MOUNT_ATTR_NOSUID, "MOUNT_ATTR_NOSUID"}, bit{unix.MOUNT_ATTR_NODEV, "MOUNT_ATTR_NODEV"}, bit{unix.MOUNT_ATTR_NOEXEC, "MOUNT_ATTR_NOEXEC"})
 	case 'R':
@@ -51,20 +53,22 @@ func flagWord(kind byte, v uint64) string {
 		return named(nil, v, bit{unix.AF_INET, "AF_INET"})
 	case 'Y':
 		return named(nil, v, bit{unix.SOCK_DGRAM, "SOCK_DGRAM"}, bit{unix.SOCK_CLOEXEC, "SOCK_CLOEXEC"})
-	case 'c':
-		var words []string
-		for _, k := range kinds {
-			if v&uint64(k.flag) != 0 {
-				words, v = append(words, "CLONE_NEW"+cloneWord(k.name)), v&^uint64(k.flag)
-			}
-		}
-		return join(words, v)
+	case 'i':
+		return value(v, bit{0, "IPPROTO_IP"})
+	case 'F':
+		return named(nil, v, bit{unix.MSG_NOSIGNAL, "MSG_NOSIGNAL"})
+	case '1':
+		return value(v, bit{unix.SIG_SETMASK, "SIG_SETMASK"})
+	case 'c': // in the order of their bits
+		return named(nil, v, bit{unix.CLONE_NEWTIME, "CLONE_NEWTIME"}, bit{unix.CLONE_NEWNS, "CLONE_NEWNS"}, bit{unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"}, bit{unix.CLONE_NEWUTS, "CLONE_NEWUTS"},
+			bit{unix.CLONE_NEWIPC, "CLONE_NEWIPC"}, bit{unix.CLONE_NEWUSER, "CLONE_NEWUSER"}, bit{unix.CLONE_NEWPID, "CLONE_NEWPID"}, bit{unix.CLONE_NEWNET, "CLONE_NEWNET"})
 	case 'I':
 		return value(v, bit{unix.SIOCSIFFLAGS, "SIOCSIFFLAGS"})
 	case 'P':
-		return value(v, bit{unix.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"}, bit{unix.PR_SET_NO_NEW_PRIVS, "PR_SET_NO_NEW_PRIVS"}, bit{unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"}, bit{unix.PR_SET_CHILD_SUBREAPER, "PR_SET_CHILD_SUBREAPER"})
+		return value(v, bit{unix.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"}, bit{unix.PR_SET_NO_NEW_PRIVS, "PR_SET_NO_NEW_PRIVS"}, bit{unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"}, bit{unix.PR_SET_CHILD_SUBREAPER, "PR_SET_CHILD_SUBREAPER"},
+			bit{unix.PR_CAP_AMBIENT, "PR_CAP_AMBIENT"})
 	}
-	return "0x" + strconv.FormatUint(v, 16)
+	return hex(v)
 }
 
 // value is the name of v, which is one value and no set.
@@ -91,15 +95,7 @@ func named(words []string, v uint64, bits ...bit) string {
 
 func join(words []string, rest uint64) string {
 	if rest != 0 || len(words) == 0 {
-		words = append(words, fmt.Sprintf("%#x", rest))
+		words = append(words, hex(rest))
 	}
 	return strings.Join(words, "|")
-}
-
-// cloneWord is what CLONE_NEW… calls the kind that /proc/PID/ns calls name.
-func cloneWord(name string) string {
-	if name == "mnt" {
-		return "NS"
-	}
-	return strings.ToUpper(name)
 }

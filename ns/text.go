@@ -14,11 +14,12 @@ import (
 // How system calls are printed: as strace(1) does, so that the two can be held
 // against each other. A letter for each argument:
 //
-//	s string  d number  o octal  x hex  f descriptor  a argv  e envp
-//	A flags of open  M flags of mount  T of open_tree  U of umount  V of move_mount  E of AT_…
-//	H struct open_how  S struct mount_attr  b bytes, as many as the next argument says
-//	k struct clone_args  L its size
-//	p a pointer that is not followed
+//	s string  d number  o octal  x hex  f descriptor  a argv  g signal  J user or group
+//	A flags of open, m the mode if they have O_CREAT  K mode of mknod, D the device if it makes one
+//	M flags of mount  T of open_tree  U of umount  V of move_mount  E of AT_…  F of sendmsg  c of unshare
+//	H struct open_how  S struct mount_attr  b bytes, as many as the next argument says  G ids, as many as the last says
+//	k struct clone_args  L its size  q struct ifreq  h and u those of capset  B sigaction  W a set of signals
+//	P option of prctl, C what follows it  p a pointer that is not followed
 var syscalls = [...]struct {
 	nr   uint64
 	name string
@@ -27,15 +28,15 @@ var syscalls = [...]struct {
 	{unix.SYS_MOUNT, "mount", "sssMs"}, {unix.SYS_UMOUNT2, "umount2", "sU"}, {unix.SYS_PIVOT_ROOT, "pivot_root", "ss"},
 	{unix.SYS_OPEN_TREE, "open_tree", "fsT"}, {unix.SYS_MOVE_MOUNT, "move_mount", "fsfsV"}, {unix.SYS_MOUNT_SETATTR, "mount_setattr", "fsESd"},
 	{unix.SYS_MKDIRAT, "mkdirat", "fso"}, {unix.SYS_MKNODAT, "mknodat", "fsKD"}, {unix.SYS_SYMLINKAT, "symlinkat", "sfs"},
-	{unix.SYS_FCHOWNAT, "fchownat", "fsddE"}, {unix.SYS_FCHMODAT, "fchmodat", "fso"}, {unix.SYS_CHDIR, "chdir", "s"},
-	{unix.SYS_OPENAT, "openat", "fsAo"}, {unix.SYS_OPENAT2, "openat2", "fsHd"}, {unix.SYS_WRITE, "write", "fbd"}, {unix.SYS_READ, "read", "fpd"},
+	{unix.SYS_FCHOWNAT, "fchownat", "fsJJE"}, {unix.SYS_FCHMODAT, "fchmodat", "fso"}, {unix.SYS_CHDIR, "chdir", "s"},
+	{unix.SYS_OPENAT, "openat", "fsAm"}, {unix.SYS_OPENAT2, "openat2", "fsHd"}, {unix.SYS_WRITE, "write", "fbd"}, {unix.SYS_READ, "read", "fpd"},
 	{unix.SYS_CLOSE, "close", "f"}, {unix.SYS_DUP3, "dup3", "ffd"}, {unix.SYS_CLOSE_RANGE, "close_range", "ddR"},
-	{unix.SYS_UMASK, "umask", "o"}, {unix.SYS_SETHOSTNAME, "sethostname", "sd"}, {unix.SYS_SOCKET, "socket", "NYd"},
-	{unix.SYS_IOCTL, "ioctl", "fIp"}, {unix.SYS_SETGROUPS, "setgroups", "dG"}, {unix.SYS_SETRESUID, "setresuid", "ddd"},
-	{unix.SYS_SETRESGID, "setresgid", "ddd"}, {unix.SYS_PRCTL, "prctl", "PC"}, {unix.SYS_CAPSET, "capset", "pp"},
-	{unix.SYS_SETSID, "setsid", ""}, {unix.SYS_RT_SIGACTION, "rt_sigaction", "dpdd"}, {unix.SYS_RT_SIGPROCMASK, "rt_sigprocmask", "dpdd"},
+	{unix.SYS_UMASK, "umask", "o"}, {unix.SYS_SETHOSTNAME, "sethostname", "sd"}, {unix.SYS_SOCKET, "socket", "NYi"},
+	{unix.SYS_IOCTL, "ioctl", "fIq"}, {unix.SYS_SETGROUPS, "setgroups", "dG"}, {unix.SYS_SETRESUID, "setresuid", "JJJ"},
+	{unix.SYS_SETRESGID, "setresgid", "JJJ"}, {unix.SYS_PRCTL, "prctl", "PC"}, {unix.SYS_CAPSET, "capset", "hu"},
+	{unix.SYS_SETSID, "setsid", ""}, {unix.SYS_RT_SIGACTION, "rt_sigaction", "gBpd"}, {unix.SYS_RT_SIGPROCMASK, "rt_sigprocmask", "1Wpd"},
 	{unix.SYS_EXECVE, "execve", "sap"}, {unix.SYS_EXECVEAT, "execveat", "fsapE"}, {unix.SYS_CLOCK_GETTIME, "clock_gettime", "dp"},
-	{unix.SYS_GETPPID, "getppid", ""}, {unix.SYS_SENDMSG, "sendmsg", "fpd"}, {unix.SYS_UNSHARE, "unshare", "c"},
+	{unix.SYS_GETPPID, "getppid", ""}, {unix.SYS_SENDMSG, "sendmsg", "fpF"}, {unix.SYS_UNSHARE, "unshare", "c"},
 	{callFork, "clone3", "kL"}, {callAwait, "read", "fpd"},
 }
 
@@ -73,12 +74,18 @@ func (t *Table) lookup(i int) (name, args string) {
 // text is call i in full.
 func (t *Table) text(i int) string {
 	name, kinds := t.lookup(i)
-	words := make([]string, len(kinds))
-	for j := range words {
-		words[j] = t.word(&t.calls[i], j, kinds[j])
+	var words []string
+	for j := range kinds {
+		if w := t.word(&t.calls[i], j, kinds[j]); w != omitted {
+			words = append(words, w)
+		}
 	}
 	return name + "(" + strings.Join(words, ", ") + ")"
 }
+
+// omitted is an argument that the kernel doesn't look at, so that strace leaves
+// it out.
+const omitted = ""
 
 // brief is call i for an error: its name and the last path among its arguments,
 // which is what the call was about.
@@ -125,8 +132,24 @@ func (t *Table) word(c *call, j int, kind byte) string {
 		return t.pointer(c, v, j, kind)
 	}
 	switch kind {
-	case 'd', 'f', 'D':
+	case 'd', 'f':
 		return number(v)
+	case 'J':
+		return strconv.Itoa(int(int32(v)))
+	case 'm':
+		if c.args[j-1]&unix.O_CREAT == 0 {
+			return omitted
+		}
+		return octal(v)
+	case 'D':
+		if c.args[j-1]&unix.S_IFMT != unix.S_IFCHR {
+			return omitted
+		}
+		return device(v)
+	case 'g':
+		return signalName(v)
+	case 'C':
+		return strings.Join(prctlWords(c.args), ", ")
 	case 'o':
 		return octal(v)
 	case 's', 'p', 'a', 'G':
@@ -169,28 +192,13 @@ func (t *Table) regName(r uint64) string {
 	return "<fd>"
 }
 
-func (t *Table) pointer(c *call, v uint64, j int, kind byte) string {
-	switch kind {
-	case 's':
-		return strconv.Quote(t.cstring(v))
-	case 'b':
-		s := t.mem[v-uint64(t.base0()):]
-		return strconv.Quote(string(s[:min(c.args[j+1], uint64(len(s)))]))
-	case 'a':
-		var args []string
-		for ; t.u64(v) != 0; v += 8 {
-			args = append(args, strconv.Quote(t.cstring(t.u64(v))))
-		}
-		return "[" + strings.Join(args, ", ") + "]"
-	case 'H':
-		return "{flags=" + flagWord('A', t.u64(v)) + ", resolve=" + flagWord('Q', t.u64(v+16)) + "}"
-	case 'k':
-		return "{flags=CLONE_PIDFD|" + flagWord('c', t.u64(v)&^unix.CLONE_PIDFD) + ", exit_signal=SIGCHLD}"
-	case 'S':
-		return "{attr_set=" + flagWord('Z', t.u64(v)) + "}"
-	}
-	return "{…}"
+// bytes are n bytes of the table's memory, or as many as there are.
+func (t *Table) bytes(at, n uint64) []byte {
+	b := t.mem[at-uint64(t.base0()):]
+	return b[:min(n, uint64(len(b)))]
 }
+
+func (t *Table) u32(at uint64) uint32 { return binary.NativeEndian.Uint32(t.bytes(at, 4)) }
 
 // base is the address of the memory once the table is loaded.
 func (t *Table) base() uintptr { return addressOf(t.mem) }
