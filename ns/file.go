@@ -61,7 +61,10 @@ func (m MkdirIn) Calls(t *Table) {
 	t.call(unix.SYS_CLOSE, root)
 }
 
-func (m MkdirIn) Shell() string { return "mkdir -p " + Quote(m.Dir+"/"+m.Path) }
+func (m MkdirIn) Shell() string {
+	at := Quote(m.Dir + "/" + m.Path)
+	return "[ -e " + at + " ] || mkdir -p " + at
+}
 
 // Touch makes an empty file to mount something on, if nothing is there:
 // mknod(2), which unlike open(2) neither follows a link nor waits for a FIFO.
@@ -98,7 +101,7 @@ func (w WriteFile) Calls(t *Table) {
 }
 
 func (w WriteFile) Shell() string {
-	s := "printf %s " + Quote(w.Data) + " > " + Quote(w.Path)
+	s := "printf " + printfWords(w.Data) + " > " + Quote(w.Path)
 	if w.Create {
 		s += fmt.Sprintf("; chmod %#o %s", w.Mode, Quote(w.Path))
 	}
@@ -140,7 +143,12 @@ func (c Chown) Calls(t *Table) {
 	t.call(unix.SYS_FCHOWNAT, num(atCWD), t.str(c.Path), num(uint32(c.UID)), num(uint32(c.GID)), num(unix.AT_SYMLINK_NOFOLLOW))
 }
 
-func (c Chown) Shell() string { return fmt.Sprintf("chown -h %d:%d %s", c.UID, c.GID, Quote(c.Path)) }
+func (c Chown) Shell() string {
+	if c.UID < 0 {
+		return fmt.Sprintf("chgrp -h %d %s", c.GID, Quote(c.Path))
+	}
+	return fmt.Sprintf("chown -h %d:%d %s", c.UID, c.GID, Quote(c.Path))
+}
 
 // Chmod is chmod(2).
 type Chmod struct {

@@ -92,7 +92,8 @@ func (o OpenTree) Shell() string {
 }
 
 // MoveTree gives the mount that OpenTree took its place at Target: move_mount(2).
-// The names in Target are resolved in the root that the process has by then.
+// Target, and what links it is made of, is resolved in the root that the process
+// has by then.
 type MoveTree struct {
 	Name   string
 	Target string
@@ -100,7 +101,7 @@ type MoveTree struct {
 
 func (m MoveTree) Calls(t *Table) {
 	fd := t.named(m.Name)
-	t.call(unix.SYS_MOVE_MOUNT, fd, t.str(""), num(atCWD), t.str(m.Target), num(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	t.call(unix.SYS_MOVE_MOUNT, fd, t.str(""), num(atCWD), t.str(m.Target), num(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_SYMLINKS))
 	t.call(unix.SYS_CLOSE, fd)
 }
 

@@ -132,10 +132,10 @@ func (p *Proc) Start(conn int, trace bool) (*Child, error) {
 		return nil, fmt.Errorf("open /dev/null: %w", err)
 	}
 	defer unix.Close(null)
-	// High numbers, so that no dup3 in the table closes what it still needs.
+	// Above 3, so that no dup3 in the table closes what it still needs.
 	fds := [4]int{fd, conn, null, null}
 	for i, low := range fds {
-		if fds[i], err = unix.FcntlInt(uintptr(low), unix.F_DUPFD_CLOEXEC, 64); err != nil {
+		if fds[i], err = unix.FcntlInt(uintptr(low), unix.F_DUPFD_CLOEXEC, 4); err != nil {
 			return nil, fmt.Errorf("fcntl F_DUPFD_CLOEXEC: %w", err)
 		}
 		defer unix.Close(fds[i])

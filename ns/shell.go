@@ -1,7 +1,9 @@
 package ns
 
 import (
+	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +21,19 @@ func Quote(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// printfWords are the words with which printf(1) prints s: as they are, or where
+// s has bytes that a script can't, as octal escapes of the format.
+func printfWords(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r == 0 || r == '\r' || r == utf8.RuneError }) {
+		return "%s " + Quote(s)
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		fmt.Fprintf(&b, `\%03o`, s[i])
+	}
+	return Quote(b.String())
 }
 
 // mountFlags has the flags of mount(2) that mount(8) has a word for.

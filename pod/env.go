@@ -28,6 +28,12 @@ func (pl *planner) exec(c *spec.Container) (ns.Exec, error) {
 	if len(c.Command) == 0 {
 		return ns.Exec{}, &HintError{errNoCommand, "add command: [sh, -c, …] to the container"}
 	}
+	for _, s := range append(vars.list(), argv...) {
+		if strings.Contains(s, "\x00") {
+			name, _, _ := strings.Cut(s, "=")
+			return ns.Exec{}, fmt.Errorf("%.40q: a NUL byte in it, where a string of execve(2) ends", name)
+		}
+	}
 	return ns.Exec{Path: argv[0], Args: argv, Env: vars.list()}, nil
 }
 
@@ -97,7 +103,7 @@ func (pl *planner) envFrom(from *spec.EnvFromSource, v *variables) error {
 	var err error
 	switch {
 	case from.ConfigMapRef != nil:
-		data, err = pl.configMap(from.ConfigMapRef.Name, yes(from.ConfigMapRef.Optional))
+		data, err = pl.configMap(from.ConfigMapRef.Name, yes(from.ConfigMapRef.Optional), false)
 	case from.SecretRef != nil:
 		data, err = pl.secret(from.SecretRef.Name, yes(from.SecretRef.Optional))
 	}
@@ -119,7 +125,7 @@ func (pl *planner) envValue(e *spec.EnvVar, v *variables) (value string, ok bool
 		return value, err == nil, err
 	case from.ConfigMapKeyRef != nil:
 		r := from.ConfigMapKeyRef
-		data, err := pl.configMap(r.Name, yes(r.Optional))
+		data, err := pl.configMap(r.Name, yes(r.Optional), false)
 		return key("ConfigMap", r.Name, data, r.Key, yes(r.Optional), err)
 	case from.SecretKeyRef != nil:
 		r := from.SecretKeyRef

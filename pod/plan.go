@@ -244,8 +244,10 @@ func (pl *planner) planContainer(c *spec.Container) (Container, error) {
 	in.add("umask.zero", ns.Umask{Mask: 0})
 	pl.openMounts(c, &in)
 	pl.planRoot(c, &in)
-	pl.placeMounts(c, &in)
+	// Before any volume is in place: a file of one must not stand in for the
+	// /dev/null that hides something (CVE-2025-31133).
 	pl.maskPaths(&in)
+	pl.placeMounts(c, &in)
 	in.add("root.detach", ns.Unmount{Target: "."})
 	in.add("umask.set", ns.Umask{Mask: 0o22})
 	cwd := c.WorkingDir

@@ -240,8 +240,8 @@ func (s *supervisor) withFirst(plan []ns.Step) (with []ns.Step) {
 	for _, step := range plan {
 		if fork, ok := step.Op.(ns.Spawn); ok {
 			b := s.boxes[fork.ID]
-			if b.reports == nil {
-				continue
+			if len(b.fds) == 0 {
+				continue // its turn hasn't come, or it failed already
 			}
 			fork.Table, fork.FDs = b.reports.Table(), [4]int(b.fds)
 			step.Op = fork

@@ -9,12 +9,12 @@ import (
 
 // Script is the tree as a program for sh(1): the same steps in the words that
 // people type. What sh has no word for is a comment that names the call. It
-// needs util-linux (unshare, nsenter, mount, pivot_root, setpriv), and leaves
-// the pod's directory behind, for whoever wants to look.
+// needs util-linux (unshare, nsenter, mount, pivot_root, setpriv). Its directory
+// is $D, or a temporary one, which it removes.
 func (t *Tree) Script() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "#!/bin/sh\n# Pod %s/%s as podlab makes it, for reading and for sh.\nset -eu\numask 022\nD=%s\n", t.Namespace, t.Name, ns.Quote(t.Dir))
-	b.WriteString("\n# --- on the host\n" + `mkdir -p "$D/.."` + "\n")
+	fmt.Fprintf(&b, "#!/bin/sh\n# Pod %s/%s as podlab makes it, for reading and for sh.\n", t.Namespace, t.Name)
+	b.WriteString(scriptHead)
 	lines(&b, t.Pod.Host)
 	b.WriteString("mkdir -p \"$D/trees\"; chmod 1777 \"$D/trees\" # where this script keeps mounts that have no place yet\n")
 	if t.Pod.Attach != nil {
@@ -39,8 +39,20 @@ func (t *Tree) Script() string {
 		}
 	}
 	fmt.Fprintf(&b, "R=0\n%sunshare %s --fork --kill-child sh -eu \"$D/pod.sh\" || R=$?\nexit $R\n", enter, unshareWords(t.shared().Without(ns.User)))
-	return b.String()
+	return strings.ReplaceAll(b.String(), t.Dir, `"$D"`)
 }
+
+// scriptHead makes the directory, and sees to the end.
+const scriptHead = `set -eu
+umask 022
+H= M=
+end() { [ -z "$H" ] || kill "$H"; [ -z "$M" ] || rm -rf "$D"; }
+trap end EXIT
+if [ -n "${D-}" ]; then mkdir -p "$D"; else D=$(mktemp -d); M=$D; fi
+export D
+
+# --- on the host
+`
 
 // mark ends a here-document; no step's text is a line like it.
 func mark(name string) string {
@@ -51,7 +63,6 @@ func mark(name string) string {
 // maps its ids.
 func userScript(b *strings.Builder, ids *ns.IDMaps) {
 	b.WriteString("unshare --user sleep 1000 & H=$!\n")
-	b.WriteString("trap 'kill $H' EXIT\n")
 	b.WriteString("until [ \"$(readlink /proc/$H/ns/user)\" != \"$(readlink /proc/$$/ns/user)\" ]; do :; done\n")
 	if ids.Helpers {
 		fmt.Fprintf(b, "newuidmap %s\nnewgidmap %s\n", helperWords(ids.UIDs), helperWords(ids.GIDs))
@@ -68,7 +79,7 @@ func helperWords(m ns.IDMap) string {
 // podScript is what happens in the namespaces of the pod, and then its
 // containers side by side. This shell is the pod stage.
 func (t *Tree) podScript(b *strings.Builder) {
-	fmt.Fprintf(b, "D=%s\nP=setpriv\n", ns.Quote(t.Dir))
+	b.WriteString("P=setpriv\n")
 	b.WriteString(ns.ShellPreamble)
 	for _, s := range t.Pod.Inside {
 		if s.Key == "stage.stdio" {
@@ -102,7 +113,7 @@ func keepTrees(b *strings.Builder, name string) {
 // containerScript is one container, in namespaces of its own.
 func (t *Tree) containerScript(b *strings.Builder, c *Container) {
 	b.WriteString(ns.ShellPreamble)
-	fmt.Fprintf(b, "P=setpriv\nD=%s\n", ns.Quote(t.Dir))
+	b.WriteString("P=setpriv\n")
 	keepTrees(b, c.Name)
 	lines(b, c.Proc.Inside)
 }

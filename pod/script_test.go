@@ -128,7 +128,7 @@ func TestScriptMakesTheSamePod(t *testing.T) {
 			dir := stateRoot(t)
 			byPodlab := runAsked(t, name, filepath.Join(dir, "s"))
 			script := scriptOf(t, name, filepath.Join(dir, "s"))
-			bySh := runScript(t, script, dir)
+			bySh := runScript(t, script, dir, "default_"+name)
 			if diff := cmp.Diff(picture(byPodlab), picture(bySh)); diff != "" {
 				t.Errorf("podlab (-) and sh (+) made different pods:\n%s", diff)
 			}
@@ -136,7 +136,7 @@ func TestScriptMakesTheSamePod(t *testing.T) {
 			if changed == script {
 				t.Fatal("the script mounts no mqueue")
 			}
-			if picture(byPodlab) == picture(runScript(t, changed, dir)) {
+			if picture(byPodlab) == picture(runScript(t, changed, dir, "default_"+name)) {
 				t.Error("a changed line makes no difference: the comparison sees nothing")
 			}
 		})
@@ -176,7 +176,7 @@ func scriptOf(t *testing.T, name, dir string) string {
 	return tree.Script()
 }
 
-func runScript(t *testing.T, script, dir string) string {
+func runScript(t *testing.T, script, dir, entry string) string {
 	t.Helper()
 	if err := os.Chmod(filepath.Join(dir, "s"), 0o755); err != nil {
 		t.Fatal(err)
@@ -196,6 +196,7 @@ func runScript(t *testing.T, script, dir string) string {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh")
 	cmd.Stdin = strings.NewReader(script)
+	cmd.Env = append(os.Environ(), "D="+filepath.Join(dir, "s", entry))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

@@ -55,6 +55,7 @@ func (s *supervisor) terminal(b *container, master int) {
 		b.logged = true
 		go func() {
 			_, _ = io.Copy(f, s.opts.Stdin) // ends with the program, as of a pipe
+			_, _ = f.Write([]byte{4})       // Ctrl-D is how a terminal says end of file, termios(3)
 		}()
 	}
 	w := io.Discard

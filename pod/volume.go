@@ -161,7 +161,7 @@ func project(kind, name string, data map[string]string, items []spec.KeyToPath, 
 }
 
 func (pl *planner) configMapFiles(src *spec.ConfigMapVolumeSource) ([]projected, error) {
-	data, err := pl.configMap(src.Name, yes(src.Optional))
+	data, err := pl.configMap(src.Name, yes(src.Optional), true)
 	if err != nil {
 		return nil, err
 	}
@@ -178,9 +178,9 @@ func (pl *planner) secretFiles(src *spec.SecretVolumeSource) ([]projected, error
 
 var errNotInInput = errors.New("not among the documents given; podlab has no API server to ask")
 
-// configMap is the data of one, binary data included; nil if it is optional and
-// missing.
-func (pl *planner) configMap(name string, optional bool) (map[string]string, error) {
+// configMap is the data of one, with the binary data for a volume and without it
+// for the environment, as in the kubelet; nil if it is optional and missing.
+func (pl *planner) configMap(name string, optional, binary bool) (map[string]string, error) {
 	cm := (*spec.ConfigMap)(nil)
 	if pl.opts.Input != nil {
 		cm = pl.opts.Input.ConfigMap(pl.pod.Namespace, name)
@@ -196,7 +196,9 @@ func (pl *planner) configMap(name string, optional bool) (map[string]string, err
 		data[k] = v
 	}
 	for k, v := range cm.BinaryData {
-		data[k] = string(v)
+		if binary {
+			data[k] = string(v)
+		}
 	}
 	return data, nil
 }
@@ -285,8 +287,8 @@ func (pl *planner) openMounts(c *spec.Container, in *steps) {
 			// The kubelet makes a subPath that isn't there.
 			in.add("volume.subdir"+key, ns.MkdirIn{Dir: "volumes/" + m.Name, Path: path.Clean(m.SubPath), Mode: 0o755})
 		}
-		in.add("volume.subpath"+key, ns.OpenTree{Path: "volumes/" + m.Name, Name: name + "/whole"})
-		in.add("volume.subpath"+key, ns.Subtree{Tree: name + "/whole", Path: path.Clean(m.SubPath), Name: name, Attr: attr})
+		in.add("volume.subpath"+key, ns.OpenTree{Path: "volumes/" + m.Name, Name: fmt.Sprintf("whole/%d", i)})
+		in.add("volume.subpath"+key, ns.Subtree{Tree: fmt.Sprintf("whole/%d", i), Path: path.Clean(m.SubPath), Name: name, Attr: attr})
 	}
 }
 

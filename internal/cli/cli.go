@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"os"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 )
@@ -75,6 +76,8 @@ func commonFlags() []cli.Flag {
 // Main is podlab's command line: it reads args, of which the first is the program's name, and returns the exit code.
 func Main(args []string, stdin, stdout, stderr *os.File) int {
 	u := newUI(stdin, stdout, stderr)
+	// A caller's umask of 777 would make directories that nobody can enter, podlab neither.
+	syscall.Umask(0o022)
 	if len(args) > 1 && args[1] == completeVerb {
 		return u.end(complete(u, args[2:]))
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,6 +66,7 @@ func run(u *ui, a runArgs) error {
 	if err := oneOutput(a, in.Pods); err != nil {
 		return context(a.where("run"), err)
 	}
+	a.stdinTaken(u, in.Pods)
 	if restore := u.rawTerminal(&a, in.Pods); restore != nil {
 		defer restore()
 	}
@@ -97,6 +99,20 @@ func oneOutput(a runArgs, pods []*spec.Pod) error {
 	}
 	return withHint("leave --output raw out: each line then has its container's name",
 		"--output raw: want one container, have %d (%s)", len(names), strings.Join(names, ", "))
+}
+
+// stdinTaken warns of containers that want what the manifest came by.
+func (a *runArgs) stdinTaken(u *ui, pods []*spec.Pod) {
+	if !slices.Contains(a.files, "-") {
+		return
+	}
+	for _, p := range pods {
+		for _, c := range p.Spec.Containers {
+			if c.Stdin {
+				u.note("warning: %s/%s: stdin: true: it gets no input, since the manifest came by standard input", p.Name, c.Name)
+			}
+		}
+	}
 }
 
 // graceOf is the longest terminationGracePeriodSeconds of the pods.

@@ -33,7 +33,7 @@ func (u *ui) watch(pods []string, grace, timeout time.Duration, stop func(kill b
 	caught := make(chan os.Signal, 4)
 	// With a handler for SIGPIPE, a write to a closed standard output is EPIPE instead of podlab's sudden death, and
 	// the pods get cleared away: pipe. Whoever wants SIGHUP ignored (nohup) gets it ignored.
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE}
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE}
 	if !signal.Ignored(syscall.SIGHUP) {
 		signals = append(signals, syscall.SIGHUP)
 	}

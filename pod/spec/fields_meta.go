@@ -4,7 +4,7 @@ var metaFields = []row{
 	{path: "apiVersion", text: "v1, for the kinds that podlab reads"},
 	{path: "kind", text: "Pod runs; ConfigMap and Secret serve the pods of the same input; List holds any of them"},
 	{path: "metadata", text: "who the pod is"},
-	{path: "metadata.name", text: "the pod's name: in ps, in messages, and as its host name unless spec.hostname is set", keys: "uts.hostname"},
+	{path: "metadata.name", text: "the pod's name: in ns, in messages, and as its host name unless spec.hostname is set", keys: "uts.hostname"},
 	{path: "metadata.namespace", text: "a prefix that keeps pods of one name apart; ConfigMaps and Secrets are looked up in it; default \"default\""},
 	{path: "metadata.uid", text: "kept as written, for the downward API; one is made if it is missing"},
 	{path: "metadata.labels", text: "kept, for the downward API"},

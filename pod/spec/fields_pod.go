@@ -49,7 +49,7 @@ var podFields = []row{
 	{path: "spec.initContainers", verb: notYet, text: "containers that run before the others"},
 	{path: "spec.ephemeralContainers", verb: notYet, text: "containers that kubectl debug adds to a running pod"},
 	{path: "spec.resources", verb: notYet, text: "limits of the pod as a whole"},
-	{path: "spec.dnsPolicy", verb: notYet, text: "how /etc/resolv.conf is made", keys: "ClusterFirst"},
+	{path: "spec.dnsPolicy", verb: notYet, text: "how /etc/resolv.conf is made", keys: "ClusterFirst Default"},
 	{path: "spec.dnsConfig", verb: notYet, text: "how /etc/resolv.conf is made"},
 	{path: "spec.subdomain", verb: notYet, text: "a domain between the host name and the namespace"},
 	{path: "spec.setHostnameAsFQDN", verb: notYet, text: "the host name with its domain", keys: "false"},

@@ -17,6 +17,7 @@ func (p podRules) containerLists() {
 	hostPorts := map[string]bool{}
 	for _, c := range s.list("containers") {
 		p.command(c)
+		p.noNUL(c)
 		p.unique(names, p.container(c))
 		p.ports(c, hostPorts)
 		p.hooks(c)
@@ -48,9 +49,30 @@ func (p podRules) containerLists() {
 	}
 }
 
+// noNUL: a string may hold a NUL byte, but the kernel's strings end at one.
+func (p podRules) noNUL(n *node) {
+	if n.class == stringClass && strings.Contains(n.text, "\x00") {
+		p.fault(Unsupported, n.line, n.col, n.path(), "not supported: a NUL byte, where a string of the kernel would end", "")
+	}
+	for i := range n.fields {
+		p.noNUL(n.fields[i].value)
+	}
+	for _, item := range n.items {
+		p.noNUL(item)
+	}
+}
+
 // command: a cluster would run the image's entrypoint where there is none, and
 // podlab has no image to ask.
 func (p podRules) command(c *node) {
+	if f := c.look("workingDir"); f != nil && f.value.str() != "" && !strings.HasPrefix(f.value.str(), "/") {
+		p.unsupported(f, "not supported: a working directory that isn't absolute", "write /"+f.value.str())
+	}
+	for i, word := range c.list("command") {
+		if i == 0 && word.class == stringClass && word.text == "" {
+			p.fault(Unsupported, word.line, word.col, word.path(), "not supported: an empty name of a program", "")
+		}
+	}
 	if f := c.look("command"); f != nil && (f.value.wrong || !f.value.empty()) {
 		return
 	}

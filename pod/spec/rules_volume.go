@@ -220,9 +220,16 @@ func (p podRules) mountPath(f *field) {
 		p.unsupported(f, "not supported: a mount path with ..", "write the path that it comes to")
 	case strings.Trim(path, "/.") == "":
 		p.unsupported(f, "not supported: a volume in place of the container's root", "")
+	case below(path, "proc"), below(path, "sys"), strings.Trim(path, "/") == "dev/null":
+		p.unsupported(f, "not supported: a volume over what shows the kernel's own files", "mount it elsewhere")
 	case !strings.HasPrefix(path, "/"):
 		p.warn(f, "taken from the root, as a node does: /"+path)
 	}
+}
+
+// below tells whether a mount path is dir, a directory of the root, or in it.
+func below(path, dir string) bool {
+	return strings.HasPrefix(strings.TrimLeft(path, "/.")+"/", dir+"/")
 }
 
 func (p podRules) volumeHint(name string) string {

@@ -65,7 +65,7 @@ func (j *judge) oneOf(n *node, words ...string) {
 			hint = "write " + w
 		}
 	}
-	j.invalid(n, "want "+anyOf(words)+", have "+quote(n.text), hint)
+	j.invalid(n, "want "+anyOf(quoteEmpty(words))+", have "+quote(n.text), hint)
 }
 
 // oneOfSet is oneOf for fields whose default replaces an empty string.
@@ -164,4 +164,13 @@ func (j *judge) forbidden(in *node, name, why string) {
 	if f := in.look(name); f != nil && f.value.class != nullClass {
 		j.fault(Invalid, f.line, f.col, f.value.path(), why, "")
 	}
+}
+
+// quoteEmpty makes an empty word visible.
+func quoteEmpty(words []string) []string {
+	if i := slices.Index(words, ""); i >= 0 {
+		words = slices.Clone(words)
+		words[i] = `""`
+	}
+	return words
 }
