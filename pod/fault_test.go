@@ -42,16 +42,17 @@ var faults = [...]struct {
 // bearable are the calls that a pod can do without, now and then, by how strace
 // prints them.
 var bearable = map[string]*regexp.Regexp{
-	"clone":    regexp.MustCompile(`CLONE_VM`),                                     // a thread: the Go runtime tries again
-	"execve":   regexp.MustCompile(`bin/sh`),                                       // it is in the next directory of PATH too
-	"openat":   regexp.MustCompile(`"/sys/|"/proc/|"/etc/|"/lib|"state.json.new"`), // what the machine need not have, and a cache
-	"write":    regexp.MustCompile(`state\.json`),                                  // a cache
-	"renameat": regexp.MustCompile(`state\.json`),                                  // the same
-	"ioctl":    regexp.MustCompile(`TCGETS`),                                       // is it a terminal?
-	"flock":    regexp.MustCompile(`LOCK_UN`),                                      // close(2) unlocks
-	"shutdown": regexp.MustCompile(``),                                             // so does it hang up
-	"sendmsg":  regexp.MustCompile(``),                                             // the stage's last word, when all is known
-	"recvmsg":  regexp.MustCompile(``),                                             // the last order, which is to end
+	"clone":       regexp.MustCompile(`CLONE_VM`),                                     // a thread: the Go runtime tries again
+	"execve":      regexp.MustCompile(`bin/sh`),                                       // it is in the next directory of PATH too
+	"openat":      regexp.MustCompile(`"/sys/|"/proc/|"/etc/|"/lib|"state.json.new"`), // what the machine need not have, and a cache
+	"write":       regexp.MustCompile(`state\.json`),                                  // a cache
+	"renameat":    regexp.MustCompile(`state\.json`),                                  // the same
+	"ioctl":       regexp.MustCompile(`TCGETS`),                                       // is it a terminal?
+	"flock":       regexp.MustCompile(`LOCK_UN`),                                      // close(2) unlocks
+	"close_range": regexp.MustCompile(`, 0( ?<|\))`),                                   // to close early what execve closes
+	"shutdown":    regexp.MustCompile(``),                                             // so does it hang up
+	"sendmsg":     regexp.MustCompile(``),                                             // the stage's last word, when all is known
+	"recvmsg":     regexp.MustCompile(``),                                             // the last order, which is to end
 }
 
 // fault is one failure of one system call: of the when-th of each process, or
@@ -214,7 +215,7 @@ func (r *faulty) judge(mark string) string {
 		case r.code == 125 && !strings.HasSuffix(l, ": "+r.errno.Error()):
 			return "the reason is missing"
 		}
-		named = named || regexp.MustCompile(": "+mark+`(/[ab])?: [a-z]+\.[a-z]+(\[\S+\])?: `+r.call).MatchString(l)
+		named = named || regexp.MustCompile(": "+mark+`(/[ab])?: [a-z]+(?:\.[a-z]+)?(\[\S+\])?: `+r.call).MatchString(l)
 	}
 	if newborn && !named && r.code == 125 {
 		return "the step is missing"
