@@ -49,7 +49,7 @@ var bearable = map[string]*regexp.Regexp{
 	"renameat":    regexp.MustCompile(`state\.json`),                                  // the same
 	"ioctl":       regexp.MustCompile(`TCGETS`),                                       // is it a terminal?
 	"flock":       regexp.MustCompile(`LOCK_UN`),                                      // close(2) unlocks
-	"close_range": regexp.MustCompile(`, 0( ?<|\))`),                                   // to close early what execve closes
+	"close_range": regexp.MustCompile(`, 0( ?<|\))`),                                  // to close early what execve closes
 	"shutdown":    regexp.MustCompile(``),                                             // so does it hang up
 	"sendmsg":     regexp.MustCompile(``),                                             // the stage's last word, when all is known
 	"recvmsg":     regexp.MustCompile(``),                                             // the last order, which is to end
