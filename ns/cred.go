@@ -63,7 +63,7 @@ const DefaultCaps Caps = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.
 
 // BoundCaps drops every capability but Keep from the bounding set, so that no
 // program started later can get one of them back, set-user-ID root or not.
-// EINVAL ends the row: this kernel has no more.
+// Last is what this kernel has.
 type BoundCaps struct {
 	Keep Caps
 	Last int // the highest capability this kernel knows, /proc/sys/kernel/cap_last_cap
@@ -130,6 +130,16 @@ type Session struct{}
 
 func (Session) Calls(t *Table) { t.call(unix.SYS_SETSID) }
 func (Session) Shell() string  { return `P="setsid $P"` }
+
+// Keyring is keyctl(2) KEYCTL_JOIN_SESSION_KEYRING: a session keyring of the
+// process's own, for the caller's may hold his keys. A kernel without keyrings
+// has none to protect; a user who has used up his quota of keys keeps his own.
+type Keyring struct{}
+
+func (Keyring) Calls(t *Table) {
+	t.call(unix.SYS_KEYCTL, num(unix.KEYCTL_JOIN_SESSION_KEYRING), num(0)).unless(0, unix.ENOSYS, unix.EDQUOT)
+}
+func (Keyring) Shell() string { return "# keyctl(2) KEYCTL_JOIN_SESSION_KEYRING" }
 
 // DefaultSignals makes every signal do its default action again and none be
 // blocked. An ignored signal stays ignored across execve (signal(7)), and a

@@ -2,6 +2,7 @@ package ns
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"unsafe"
 
@@ -29,7 +30,7 @@ type MkdirAll struct {
 func (m MkdirAll) Calls(t *Table) {
 	for i := 1; i <= len(m.Path); i++ {
 		if i == len(m.Path) || m.Path[i] == '/' {
-			// EROFS and EACCES come before EEXIST on some file systems.
+			// EROFS comes before EEXIST on some file systems.
 			t.call(unix.SYS_MKDIRAT, num(atCWD), t.str(m.Path[:i]), num(m.Mode)).unless(0, unix.EEXIST, unix.EROFS)
 		}
 	}
@@ -48,21 +49,24 @@ type MkdirIn struct {
 func (m MkdirIn) Calls(t *Table) {
 	open := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
 	how := t.block(bytesOf(&open))
-	root := t.newReg()
+	root, at := t.newReg(), t.newReg()
 	t.call(unix.SYS_OPENAT, num(atCWD), t.str(m.Dir), num(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), num(0)).to(root)
-	parent, names := ".", strings.Split(m.Path, "/")
+	parent, names := ".", strings.Split(strings.Trim(m.Path, "/"), "/")
 	for i, name := range names {
-		at := t.newReg()
 		t.call(unix.SYS_OPENAT2, root, t.str(parent), how, num(unsafe.Sizeof(open))).to(at)
-		t.call(unix.SYS_MKDIRAT, at, t.str(name), num(m.Mode)).unless(0, unix.EEXIST)
+		t.call(unix.SYS_MKDIRAT, at, t.str(name), num(m.Mode)).unless(0, unix.EEXIST, unix.EROFS)
 		t.call(unix.SYS_CLOSE, at)
 		parent = strings.Join(names[:i+1], "/")
 	}
-	t.call(unix.SYS_CLOSE, root)
+	t.free(at)
+	t.close(root)
 }
 
 func (m MkdirIn) Shell() string {
-	at := Quote(m.Dir + "/" + m.Path)
+	at := Quote(strings.TrimPrefix(path.Join(m.Dir, m.Path), "./"))
+	if m.Dir == "." {
+		at = Quote("/" + strings.Trim(m.Path, "/"))
+	}
 	return "[ -e " + at + " ] || mkdir -p " + at
 }
 
@@ -75,6 +79,31 @@ func (f Touch) Calls(t *Table) {
 }
 
 func (f Touch) Shell() string { return "[ -e " + Quote(f.Path) + " ] || : > " + Quote(f.Path) }
+
+// TouchIn is Touch of a file below the current directory, as MkdirIn makes
+// directories.
+type TouchIn struct{ Path string }
+
+func (f TouchIn) Calls(t *Table) {
+	at := t.newReg()
+	t.insideRoot(path.Dir(f.Path), unix.O_PATH|unix.O_DIRECTORY).to(at)
+	t.call(unix.SYS_MKNODAT, at, t.str(path.Base(f.Path)), num(unix.S_IFREG|0o644), num(0)).unless(0, unix.EEXIST)
+	t.close(at)
+}
+
+func (f TouchIn) Shell() string { return Touch(f).Shell() }
+
+// ChdirIn is fchdir(2) to a directory found by insideRoot.
+type ChdirIn struct{ Path string }
+
+func (c ChdirIn) Calls(t *Table) {
+	at := t.newReg()
+	t.insideRoot(c.Path, unix.O_PATH|unix.O_DIRECTORY).to(at)
+	t.call(unix.SYS_FCHDIR, at)
+	t.close(at)
+}
+
+func (c ChdirIn) Shell() string { return "cd " + Quote(c.Path) }
 
 // WriteFile opens Path, writes Data in one write(2) and closes it: files of
 // /proc take a value whole or not at all. With Create the file is made, or
@@ -96,8 +125,7 @@ func (w WriteFile) Calls(t *Table) {
 	if w.Data != "" {
 		t.call(unix.SYS_WRITE, fd, t.str(w.Data), num(len(w.Data)))
 	}
-	t.call(unix.SYS_CLOSE, fd)
-	t.regs-- // closed: the next one may have the register
+	t.close(fd)
 }
 
 func (w WriteFile) Shell() string {
@@ -218,14 +246,14 @@ func (e Exec) Candidates() []string {
 	if strings.Contains(e.Path, "/") {
 		return []string{e.Path}
 	}
-	path := ""
+	dirs := ""
 	for _, v := range e.Env {
 		if p, ok := strings.CutPrefix(v, "PATH="); ok {
-			path = p
+			dirs = p
 		}
 	}
 	var files []string
-	for _, dir := range strings.Split(path, ":") {
+	for _, dir := range strings.Split(dirs, ":") {
 		if dir == "" {
 			dir = "."
 		}
@@ -240,7 +268,7 @@ func (e Exec) Calls(t *Table) {
 	for i, f := range files {
 		c := t.call(unix.SYS_EXECVE, t.str(f), args, env)
 		if i < len(files)-1 {
-			c.unless(0, unix.ENOENT, unix.EACCES)
+			c.unless(0, unix.ENOENT, unix.EACCES, unix.ENOTDIR)
 		}
 	}
 }
@@ -252,24 +280,4 @@ func (e Exec) Shell() string {
 		b.WriteString(" " + Quote(w))
 	}
 	return b.String()
-}
-
-// ExecFile is execveat(2) of the file at Path from a mount of its own that is
-// read-only and has no place in any tree: nothing that can open /proc/PID/exe
-// of the new process can write to the file (CVE-2019-5736).
-type ExecFile struct {
-	Path string
-	Args []string
-	Env  []string
-}
-
-func (e ExecFile) Calls(t *Table) {
-	fd := t.newReg()
-	t.call(unix.SYS_OPEN_TREE, num(atCWD), t.str(e.Path), num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).to(fd)
-	t.setAttr(fd, unix.MOUNT_ATTR_RDONLY)
-	t.call(unix.SYS_EXECVEAT, fd, t.str(""), t.list(e.Args), t.list(e.Env), num(unix.AT_EMPTY_PATH))
-}
-
-func (e ExecFile) Shell() string {
-	return "# execveat(2): the pod stage, from a read-only mount of podlab"
 }

@@ -42,7 +42,7 @@ func flagWord(kind byte, v uint64) string {
 	case 'U':
 		return named(nil, v, bit{unix.MNT_DETACH, "MNT_DETACH"})
 	case 'V':
-		return named(nil, v, bit{unix.MOVE_MOUNT_F_EMPTY_PATH, "MOVE_MOUNT_F_EMPTY_PATH"}, bit{unix.MOVE_MOUNT_T_SYMLINKS, "MOVE_MOUNT_T_SYMLINKS"})
+		return named(nil, v, bit{unix.MOVE_MOUNT_F_EMPTY_PATH, "MOVE_MOUNT_F_EMPTY_PATH"}, bit{unix.MOVE_MOUNT_T_EMPTY_PATH, "MOVE_MOUNT_T_EMPTY_PATH"})
 	case 'Q':
 		return named(nil, v, bit{unix.RESOLVE_NO_MAGICLINKS, "RESOLVE_NO_MAGICLINKS"}, bit{unix.RESOLVE_NO_SYMLINKS, "RESOLVE_NO_SYMLINKS"}, bit{unix.RESOLVE_IN_ROOT, "RESOLVE_IN_ROOT"})
 	case 'Z':
@@ -62,6 +62,8 @@ func flagWord(kind byte, v uint64) string {
 	case 'c': // in the order of their bits
 		return named(nil, v, bit{unix.CLONE_NEWTIME, "CLONE_NEWTIME"}, bit{unix.CLONE_NEWNS, "CLONE_NEWNS"}, bit{unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"}, bit{unix.CLONE_NEWUTS, "CLONE_NEWUTS"},
 			bit{unix.CLONE_NEWIPC, "CLONE_NEWIPC"}, bit{unix.CLONE_NEWUSER, "CLONE_NEWUSER"}, bit{unix.CLONE_NEWPID, "CLONE_NEWPID"}, bit{unix.CLONE_NEWNET, "CLONE_NEWNET"})
+	case 'j':
+		return value(v, bit{unix.KEYCTL_JOIN_SESSION_KEYRING, "KEYCTL_JOIN_SESSION_KEYRING"})
 	case 'I':
 		return value(v, bit{unix.SIOCSIFFLAGS, "SIOCSIFFLAGS"})
 	case 'P':

@@ -54,10 +54,13 @@ func (t *Table) Fork(clone Kinds, fds [4]int) (pid, pidfd int, err error) {
 	for i, fd := range fds {
 		regs[i] = uint64(fd)
 	}
-	var fd int32
+	fd := new(int32)
+	var pin runtime.Pinner // the kernel gets its address as a number, and a stack may move
+	pin.Pin(fd)
+	defer pin.Unpin()
 	args := &cloneArgs{
 		flags:      uint64(clone.Flags()) | unix.CLONE_PIDFD,
-		pidfd:      uint64(uintptr(unsafe.Pointer(&fd))),
+		pidfd:      uint64(uintptr(unsafe.Pointer(fd))),
 		exitSignal: uint64(unix.SIGCHLD),
 	}
 	keep := make([]uint64, 0, 64)
@@ -69,11 +72,10 @@ func (t *Table) Fork(clone Kinds, fds [4]int) (pid, pidfd int, err error) {
 	}
 	p, errno := fork(args, t.calls, &regs, keep)
 	runtime.KeepAlive(t)
-	runtime.KeepAlive(&fd)
 	if errno != 0 {
 		return 0, 0, &StepError{Key: "clone", Call: "clone3 " + clone.String(), Err: errno}
 	}
-	return int(p), int(fd), nil
+	return int(p), int(*fd), nil
 }
 
 // fork is clone3 without CLONE_VM, so that parent and child share nothing that
@@ -173,7 +175,7 @@ func perform(calls []call, regs *[maxRegs]uint64) (i int, errno uint64) {
 		r, _, e := syscall.RawSyscall6(nr, uintptr(a[0]), uintptr(a[1]), uintptr(a[2]), uintptr(a[3]), uintptr(a[4]), uintptr(a[5]))
 		switch {
 		case e != 0:
-			if uint32(e) != c.ok[0] && uint32(e) != c.ok[1] {
+			if uint32(e) != c.ok[0] && uint32(e) != c.ok[1] && uint32(e) != c.ok[2] {
 				return i - base, uint64(e)
 			}
 			i += int(c.skip)

@@ -92,17 +92,27 @@ func (o OpenTree) Shell() string {
 }
 
 // MoveTree gives the mount that OpenTree took its place at Target: move_mount(2).
-// Target, and what links it is made of, is resolved in the root that the process
-// has by then.
+// Target is found by insideRoot.
 type MoveTree struct {
 	Name   string
 	Target string
 }
 
 func (m MoveTree) Calls(t *Table) {
-	fd := t.named(m.Name)
-	t.call(unix.SYS_MOVE_MOUNT, fd, t.str(""), num(atCWD), t.str(m.Target), num(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_SYMLINKS))
-	t.call(unix.SYS_CLOSE, fd)
+	fd, at := t.named(m.Name), t.newReg()
+	t.insideRoot(m.Target, unix.O_PATH).to(at)
+	t.call(unix.SYS_MOVE_MOUNT, fd, t.str(""), at, t.str(""), num(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH))
+	t.close(at)
+	t.close(fd)
+}
+
+// insideRoot opens a path as if the current directory were the root: openat2(2)
+// with RESOLVE_IN_ROOT. Somebody else may have made what is there, so symbolic
+// links must not lead out of it, and those of /proc, which lead anywhere
+// (/proc/1/root is the pod stage's), not be followed at all.
+func (t *Table) insideRoot(path string, flags uint64) *call {
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+	return t.call(unix.SYS_OPENAT2, num(atCWD), t.str(path), t.block(bytesOf(&how)), num(unsafe.Sizeof(how)))
 }
 
 func (m MoveTree) Shell() string { return "place " + Quote(m.Name) + " " + Quote(m.Target) }
@@ -122,8 +132,8 @@ func (s Subtree) Calls(t *Table) {
 	t.call(unix.SYS_OPENAT2, t.named(s.Tree), t.str(s.Path), t.block(bytesOf(&how)), num(unsafe.Sizeof(how))).to(at)
 	t.call(unix.SYS_OPEN_TREE, at, t.str(""), num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE|unix.AT_EMPTY_PATH)).to(fd)
 	t.setAttr(fd, s.Attr)
-	t.call(unix.SYS_CLOSE, at)
-	t.call(unix.SYS_CLOSE, t.named(s.Tree))
+	t.close(at)
+	t.close(t.named(s.Tree))
 }
 
 func (s Subtree) Shell() string {
@@ -183,7 +193,7 @@ func (r RealDir) Calls(t *Table) {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
 	fd := t.newReg()
 	t.call(unix.SYS_OPENAT2, num(atCWD), t.str(r.Path), t.block(bytesOf(&how)), num(unsafe.Sizeof(how))).to(fd)
-	t.call(unix.SYS_CLOSE, fd)
+	t.close(fd)
 }
 
 func (r RealDir) Shell() string {

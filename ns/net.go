@@ -18,7 +18,7 @@ func (l LinkUp) Calls(t *Table) {
 	fd := t.newReg()
 	t.call(unix.SYS_SOCKET, num(unix.AF_INET), num(unix.SOCK_DGRAM|unix.SOCK_CLOEXEC), num(0)).to(fd)
 	t.call(unix.SYS_IOCTL, fd, num(unix.SIOCSIFFLAGS), t.block(ifreq))
-	t.call(unix.SYS_CLOSE, fd)
+	t.close(fd)
 }
 
 func (l LinkUp) Shell() string { return "ip link set " + Quote(l.Name) + " up" }

@@ -36,6 +36,7 @@ func (s Spawn) Calls(t *Table) {
 	t.call(callFork, at, num(0), t.words(uint64(s.FDs[0]), uint64(s.FDs[1]), uint64(s.FDs[2]), uint64(s.FDs[3]))).to(pid)
 	t.call(callStore, arg{'m', msg.v + 8}, pid)
 	t.call(unix.SYS_SENDMSG, arg{'r', regReport}, hdr, num(unix.MSG_NOSIGNAL))
+	t.free(pid)
 	for _, fd := range s.FDs {
 		t.call(unix.SYS_CLOSE, num(fd))
 	}

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Table is a list of system calls, prepared in ordinary Go for a process
@@ -16,14 +18,17 @@ import (
 // A call may use the result of an earlier one through a register: that is how
 // a file descriptor gets from openat to write.
 type Table struct {
-	steps []Step
-	calls []call
-	mem   []byte
-	ptrs  []uint32        // where in mem a pointer into mem lies (argv, iovec)
-	regs  int             // registers in use
-	names map[string]uint // registers that several steps share
-	step  int             // the step being compiled
-	ready bool            // offsets have become addresses
+	steps  []Step
+	calls  []call
+	mem    []byte
+	ptrs   []uint32        // where in mem a pointer into mem lies (argv, iovec)
+	regs   int             // registers in use
+	spare  []uint64        // registers given back
+	names  map[string]uint // registers that several steps share
+	called []string        // what each register is called, "" for most
+	labels []label         // what it was called in the calls that used it, for people
+	step   int             // the step being compiled
+	ready  bool            // offsets have become addresses
 
 	sections []section // tables of children, see Spawn
 	own      int       // calls that are this table's own, before the sections
@@ -37,9 +42,9 @@ type call struct {
 	step uint32
 	mem  uint8     // bit i: args[i] is an offset into the table's memory
 	reg  uint8     // bit i: args[i] is the number of a register
-	out  uint8     // the register that takes the result, plus 1; 0: none
+	out  uint16    // the register that takes the result, plus 1; 0: none
 	skip uint8     // calls to leave out after an errno in ok
-	ok   [2]uint32 // errnos that are no failure
+	ok   [3]uint32 // errnos that are no failure
 }
 
 // The registers that are set before the first call.
@@ -50,7 +55,7 @@ const (
 	regStderr
 	regFirst // the first free one
 
-	maxRegs = 200
+	maxRegs = 1024
 
 	// No system calls, but what perform knows beside them: callStore puts a
 	// register into the memory, callFork is clone3 with a child that goes on
@@ -59,6 +64,12 @@ const (
 	callFork  = 1<<32 + 1
 	callAwait = 1<<32 + 2
 )
+
+// label says that argument arg of call call is the descriptor called name.
+type label struct {
+	call, arg int
+	name      string
+}
 
 // arg is an argument before it is stored in a call.
 type arg struct {
@@ -93,6 +104,9 @@ func (t *Table) call(nr uintptr, args ...arg) *call {
 			c.mem |= 1 << i
 		case 'r':
 			c.reg |= 1 << i
+			if a.v < uint64(len(t.called)) && t.called[a.v] != "" {
+				t.labels = append(t.labels, label{len(t.calls), i, t.called[a.v]})
+			}
 		}
 	}
 	t.calls = append(t.calls, c)
@@ -100,7 +114,7 @@ func (t *Table) call(nr uintptr, args ...arg) *call {
 }
 
 // to keeps the result of c in register r.
-func (c *call) to(r arg) *call { c.out = uint8(r.v) + 1; return c }
+func (c *call) to(r arg) *call { c.out = uint16(r.v) + 1; return c }
 
 // unless makes errnos no failure; the skip calls that follow are then left out.
 func (c *call) unless(skip int, errnos ...syscall.Errno) *call {
@@ -111,8 +125,28 @@ func (c *call) unless(skip int, errnos ...syscall.Errno) *call {
 	return c
 }
 
-// newReg is a register nobody uses yet.
+// close is close(2) of the descriptor in r, and gives the register back.
+func (t *Table) close(r arg) {
+	t.call(unix.SYS_CLOSE, r)
+	t.free(r)
+}
+
+// free gives a register back, and its name if it has one.
+func (t *Table) free(r arg) {
+	t.spare = append(t.spare, r.v)
+	if int(r.v) < len(t.called) {
+		delete(t.names, t.called[r.v])
+		t.called[r.v] = ""
+	}
+}
+
+// newReg is a register nobody uses.
 func (t *Table) newReg() arg {
+	if n := len(t.spare); n > 0 {
+		r := t.spare[n-1]
+		t.spare = t.spare[:n-1]
+		return arg{'r', r}
+	}
 	if t.regs == maxRegs {
 		panic(fmt.Sprintf("ns: more than %d file descriptors in one table", maxRegs))
 	}
@@ -130,6 +164,10 @@ func (t *Table) named(name string) arg {
 		t.names = map[string]uint{}
 	}
 	t.names[name] = uint(r.v)
+	for len(t.called) <= int(r.v) {
+		t.called = append(t.called, "")
+	}
+	t.called[r.v] = name
 	return r
 }
 

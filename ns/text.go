@@ -36,7 +36,7 @@ var syscalls = [...]struct {
 	{unix.SYS_SETRESGID, "setresgid", "JJJ"}, {unix.SYS_PRCTL, "prctl", "PC"}, {unix.SYS_CAPSET, "capset", "hu"},
 	{unix.SYS_SETSID, "setsid", ""}, {unix.SYS_RT_SIGACTION, "rt_sigaction", "gBpd"}, {unix.SYS_RT_SIGPROCMASK, "rt_sigprocmask", "1Wpd"},
 	{unix.SYS_EXECVE, "execve", "sap"}, {unix.SYS_EXECVEAT, "execveat", "fsapE"}, {unix.SYS_CLOCK_GETTIME, "clock_gettime", "dp"},
-	{unix.SYS_GETPPID, "getppid", ""}, {unix.SYS_SENDMSG, "sendmsg", "fpF"}, {unix.SYS_UNSHARE, "unshare", "c"},
+	{unix.SYS_GETPPID, "getppid", ""}, {unix.SYS_SENDMSG, "sendmsg", "fpF"}, {unix.SYS_UNSHARE, "unshare", "c"}, {unix.SYS_FCHDIR, "fchdir", "f"}, {unix.SYS_KEYCTL, "keyctl", "jp"},
 	{callFork, "clone3", "kL"}, {callAwait, "read", "fpd"},
 }
 
@@ -126,7 +126,7 @@ func (t *Table) u64(at uint64) uint64 {
 func (t *Table) word(c *call, j int, kind byte) string {
 	v := c.args[j]
 	if c.reg>>j&1 != 0 {
-		return t.regName(v)
+		return t.regName(c, j, v)
 	}
 	if c.mem>>j&1 != 0 {
 		return t.pointer(c, v, j, kind)
@@ -179,11 +179,11 @@ func number(v uint64) string {
 	return strconv.FormatInt(int64(v), 10)
 }
 
-// regName names a register: what a step called it, or by its number.
-func (t *Table) regName(r uint64) string {
-	for name, n := range t.names {
-		if uint64(n) == r {
-			return "<" + name + ">"
+// regName names a register: what the steps called it, or by its kind.
+func (t *Table) regName(c *call, j int, r uint64) string {
+	for _, l := range t.labels {
+		if &t.calls[l.call] == c && l.arg == j {
+			return "<" + l.name + ">"
 		}
 	}
 	if r < regFirst {

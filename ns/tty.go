@@ -16,7 +16,7 @@ func (Terminal) Calls(t *Table) {
 	// By the master, not by name: the name could lead elsewhere.
 	t.call(unix.SYS_IOCTL, master, num(unix.TIOCGPTPEER), num(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)).to(slave)
 	t.sendMaster(master)
-	t.call(unix.SYS_CLOSE, master)
+	t.close(master)
 	for fd := range 3 {
 		t.call(unix.SYS_DUP3, slave, num(fd), num(0))
 	}

@@ -20,7 +20,7 @@ type MessageKind uint8
 
 const (
 	MsgStart   MessageKind = iota + 1 // supervisor: fork container ID with Arg as its Kinds and the table in Data; descriptors: report, stdin, stdout, stderr
-	MsgAdopt                          // supervisor: container ID is a child already; Arg is its pid with its Kinds above, Data how many more of these will follow
+	MsgAdopt                          // supervisor: container ID is a child already; Arg is its pid
 	MsgSignal                         // supervisor: send signal Arg to container ID
 	MsgStarted                        // stage: container ID is forked; descriptor: its pidfd
 	MsgExited                         // stage: container ID ended; Arg is its wait status
@@ -146,7 +146,7 @@ func closeAll(fds []int) {
 	}
 }
 
-const callLen = 7*8 + 4 + 4 + 2*4
+const callLen = 7*8 + 4 + 3 + 2 + 3*4 + 3
 
 // Encode is the table for another process.
 func (t *Table) Encode() []byte {
@@ -165,9 +165,11 @@ func (t *Table) Encode() []byte {
 			b = e.AppendUint64(b, a)
 		}
 		b = e.AppendUint32(b, c.step)
-		b = append(b, c.mem, c.reg, c.out, c.skip)
-		b = e.AppendUint32(b, c.ok[0])
-		b = e.AppendUint32(b, c.ok[1])
+		b = append(b, c.mem, c.reg, c.skip, 0)
+		b = e.AppendUint32(b, uint32(c.out))
+		for _, errno := range c.ok {
+			b = e.AppendUint32(b, errno)
+		}
 	}
 	for _, p := range t.ptrs {
 		b = e.AppendUint32(b, p)
@@ -191,13 +193,15 @@ func DecodeTable(b []byte) (*Table, error) {
 	for i := range t.calls {
 		c, p := &t.calls[i], b[i*callLen:]
 		c.nr, c.step = e.Uint64(p), e.Uint32(p[56:])
-		c.mem, c.reg, c.out, c.skip = p[60], p[61], p[62], p[63]
+		c.mem, c.reg, c.skip, c.out = p[60], p[61], p[62], uint16(e.Uint32(p[64:]))
 		for j := range c.args {
 			if c.args[j] = e.Uint64(p[8+8*j:]); c.mem>>j&1 != 0 && c.args[j] >= uint64(mem) {
 				return nil, fmt.Errorf("table: call %d points outside", i)
 			}
 		}
-		c.ok = [2]uint32{e.Uint32(p[64:]), e.Uint32(p[68:])}
+		for j := range c.ok {
+			c.ok[j] = e.Uint32(p[68+4*j:])
+		}
 	}
 	for i := range t.ptrs {
 		if t.ptrs[i] = e.Uint32(b[calls*callLen+4*i:]); int(t.ptrs[i]) > mem-8 || t.ptrs[i]%8 != 0 {

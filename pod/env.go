@@ -2,7 +2,6 @@ package pod
 
 import (
 	"fmt"
-	"sort"
 	"strings"
 
 	"github.com/podlab/podlab/ns"
@@ -41,6 +40,7 @@ func (pl *planner) exec(c *spec.Container) (ns.Exec, error) {
 type variables struct {
 	names  []string
 	values map[string]string
+	given  map[string]bool // by the manifest, not by the runtime: only these expand
 }
 
 func (v *variables) set(name, value string) {
@@ -52,7 +52,13 @@ func (v *variables) set(name, value string) {
 
 func (v *variables) get(name string) (string, bool) {
 	value, ok := v.values[name]
-	return value, ok
+	return value, ok && v.given[name]
+}
+
+// give sets a variable of the manifest's.
+func (v *variables) give(name, value string) {
+	v.set(name, value)
+	v.given[name] = true
 }
 
 func (v *variables) list() []string {
@@ -66,7 +72,7 @@ func (v *variables) list() []string {
 // environment is what the container is born with: what the runtime gives, then
 // envFrom, then env, each overriding the one before.
 func (pl *planner) environment(c *spec.Container) (*variables, error) {
-	v := &variables{values: map[string]string{}}
+	v := &variables{values: map[string]string{}, given: map[string]bool{}}
 	v.set("PATH", defaultPath)
 	v.set("HOSTNAME", pl.node)
 	v.set("HOME", pl.home(c))
@@ -85,7 +91,7 @@ func (pl *planner) environment(c *spec.Container) (*variables, error) {
 			return nil, fmt.Errorf("env %s: %w", e.Name, err)
 		}
 		if ok {
-			v.set(e.Name, value)
+			v.give(e.Name, value)
 		}
 	}
 	return v, nil
@@ -108,7 +114,7 @@ func (pl *planner) envFrom(from *spec.EnvFromSource, v *variables) error {
 		data, err = pl.secret(from.SecretRef.Name, yes(from.SecretRef.Optional))
 	}
 	for _, k := range sortedKeys(data) {
-		v.set(from.Prefix+k, data[k])
+		v.give(from.Prefix+k, data[k])
 	}
 	return err
 }
@@ -160,10 +166,6 @@ func (pl *planner) field(path string) (string, error) {
 		return pl.pod.Namespace, nil
 	case "metadata.uid":
 		return pl.uid, nil
-	case "metadata.labels":
-		return joined(pl.pod.Labels), nil
-	case "metadata.annotations":
-		return joined(pl.pod.Annotations), nil
 	case "spec.nodeName":
 		return pl.host.Node, nil
 	case "spec.serviceAccountName":
@@ -186,16 +188,6 @@ func subscript(path string) (name, key string, ok bool) {
 	}
 	key, ok = strings.CutSuffix(rest, "']")
 	return name, key, ok
-}
-
-// joined is a map as the downward API writes it.
-func joined(m map[string]string) string {
-	lines := make([]string, 0, len(m))
-	for k, v := range m {
-		lines = append(lines, fmt.Sprintf("%s=%q", k, v))
-	}
-	sort.Strings(lines)
-	return strings.Join(lines, "\n")
 }
 
 // expand replaces $(NAME) by the variable's value. $$ is a single $, and a name

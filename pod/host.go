@@ -71,6 +71,7 @@ func Probe(p *spec.Pod) (Host, error) {
 	for _, v := range p.Spec.Volumes {
 		if v.HostPath != nil {
 			h.Paths[v.HostPath.Path] = pathType(v.HostPath.Path)
+			h.Paths[filepath.Dir(v.HostPath.Path)] = pathType(filepath.Dir(v.HostPath.Path))
 			for i := range p.Spec.Containers {
 				for _, m := range p.Spec.Containers[i].VolumeMounts {
 					if sub := filepath.Join(v.HostPath.Path, m.SubPath); m.Name == v.Name && m.SubPath != "" {
@@ -180,7 +181,7 @@ func checkHostPath(h Host, v *spec.Volume) error {
 	have := h.Paths[v.HostPath.Path]
 	switch {
 	case have == "" && (want == spec.HostPathDirectoryOrCreate || want == spec.HostPathFileOrCreate):
-		if want == spec.HostPathFileOrCreate && !exists(filepath.Dir(v.HostPath.Path)) {
+		if want == spec.HostPathFileOrCreate && h.Paths[filepath.Dir(v.HostPath.Path)] != string(spec.HostPathDirectory) {
 			return fmt.Errorf("volume %s: hostPath %s: its directory doesn't exist, and FileOrCreate makes only the file", v.Name, v.HostPath.Path)
 		}
 		return nil

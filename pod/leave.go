@@ -3,8 +3,10 @@ package pod
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,8 +25,8 @@ func (s *supervisor) writeState() {
 		Phase: out.Phase, Status: s.tree.Policy.Column(s.lives, s.now()),
 		Containers: map[string]ContainerState{},
 	}
-	if s.ids != nil {
-		st.IDBase = uint32(s.ids.UIDs[0].Host)
+	if ids := s.tree.Pod.Attach; ids != nil {
+		st.IDBase = uint32(ids.UIDs[0].Host)
 	}
 	for i, l := range s.lives {
 		w := l.Words(s.now())
@@ -58,14 +60,81 @@ func process(pid int) Process {
 	return Process{Pid: pid, Start: start}
 }
 
+// down ends the pod: the stage dies, and with PID 1 of its PID namespace every
+// process in it. Nothing else needs undoing but what lies in the directory.
+func (s *supervisor) down() {
+	start := time.Now()
+	for _, b := range s.boxes {
+		b.kill()
+	}
+	if s.stage != nil {
+		s.bury()
+	}
+	finished := make(chan struct{})
+	go func() {
+		s.work.Wait()
+		close(finished)
+	}()
+	for done := false; !done; {
+		select {
+		case n := <-s.news: // nobody may wait for us
+			n.discard()
+		case n := <-s.said:
+			n.discard()
+		case <-finished:
+			done = true
+		}
+	}
+	for _, b := range s.boxes {
+		b.close()
+	}
+	if s.stage != nil {
+		_ = unix.Close(s.stage.Pidfd)
+		_ = s.conn.Close()
+	}
+	s.emit(Event{Kind: EventDown, Took: time.Since(start)})
+}
+
+// bury ends the stage, and waits for it.
+func (s *supervisor) bury() {
+	// A stage in the host's PID namespace has to end its children itself, and
+	// must be let: we may be killed at any moment.
+	if !s.tree.Pod.Clone.Has(ns.PID) {
+		s.conn.HangUp()
+		_ = s.stage.Reports.Close()
+		_ = s.stage.WaitExit(time.Second) // no longer: it may be stopped
+	}
+	// By its pid, which is its own until we have waited for it: this must not
+	// fail, and some seccomp filters know no pidfd_send_signal(2).
+	_ = unix.Kill(s.stage.Pid, unix.SIGKILL) // it may be dead already
+	_, _ = syscall.Wait4(s.stage.Pid, &s.end, 0, nil)
+	for _, b := range s.boxes {
+		b.sweep()
+	}
+	close(s.buried)
+	_ = s.stage.Reports.Close()
+}
+
+// discard closes the descriptors of news that come too late.
+func (n news) discard() {
+	if n.forked != nil {
+		_ = unix.Close(n.forked.pidfd) // nobody else has it
+	}
+	if n.msg != nil {
+		for _, fd := range n.msg.FDs {
+			_ = unix.Close(fd) // nobody else has it
+		}
+	}
+}
+
 // removeDir deletes the pod's directory. Where an ordinary user's pod had a
 // range of ids, some files in it may belong to ids that only a user namespace
 // with that range has power over.
 func (s *supervisor) removeDir() error {
 	err := s.dir.Remove()
 	var foreign *ForeignError
-	if errors.As(err, &foreign) && s.ids != nil {
-		if err := removeAs(s.ids, s.dir); err != nil {
+	if errors.As(err, &foreign) && s.tree != nil && s.tree.Pod.Attach != nil {
+		if err := removeAs(s.tree.Pod.Attach, s.dir); err != nil {
 			return fmt.Errorf("%s: %w", s.dir.Path, err)
 		}
 		err = s.dir.Remove()
@@ -79,6 +148,8 @@ func (s *supervisor) removeDir() error {
 // removeAs empties the directory with rm(1), which follows no symbolic link, in
 // a user namespace with the pod's ids.
 func removeAs(ids *ns.IDMaps, d *Dir) error {
+	runtime.LockOSThread() // Start
+	defer runtime.UnlockOSThread()
 	p := ns.Proc{Name: "rm", Clone: ns.Of(ns.User), Attach: ids, Inside: []ns.Step{
 		{Key: "rm.chdir", Op: ns.Chdir{Path: d.Path}},
 		{Key: "rm.exec", Op: ns.Exec{Path: "rm", Args: []string{"rm", "-rf", "--one-file-system", "--", "volumes"},

@@ -249,14 +249,14 @@ func (pl *planner) planContainer(c *spec.Container) (Container, error) {
 	pl.maskPaths(&in)
 	pl.placeMounts(c, &in)
 	in.add("root.detach", ns.Unmount{Target: "."})
-	in.add("umask.set", ns.Umask{Mask: 0o22})
 	cwd := c.WorkingDir
-	if cwd == "" {
+	if cwd == "" || cwd == "/" {
 		cwd = "/"
 	} else {
-		in.add("cwd.mkdir", ns.MkdirAll{Path: cwd, Mode: 0o755})
+		in.add("cwd.mkdir", ns.MkdirIn{Dir: ".", Path: cwd, Mode: 0o755})
 	}
-	in.add("cwd.chdir", ns.Chdir{Path: cwd})
+	in.add("cwd.chdir", ns.ChdirIn{Path: cwd})
+	in.add("umask.set", ns.Umask{Mask: 0o22})
 	pl.credentials(c, &in)
 	if c.TTY {
 		in.add("stdio.terminal", ns.Terminal{})
@@ -280,7 +280,7 @@ func policy(p *spec.Pod, o PlanOptions) Policy {
 		pol.Restart = RestartPolicy(o.Restart)
 	}
 	if g := p.Spec.TerminationGracePeriodSeconds; g != nil {
-		pol.Grace = seconds(*g)
+		pol.Grace = max(seconds(*g), time.Second) // 0 is for a pod that is deleted by force; the kubelet's floor is 1 s
 	}
 	if d := p.Spec.ActiveDeadlineSeconds; d != nil {
 		pol.Deadline = seconds(*d)

@@ -117,7 +117,7 @@ func passwd(u user, name string) string {
 		if name == "" || name == "root" || name == "nobody" {
 			name = "user"
 		}
-		s += fmt.Sprintf("%s:x:%d:%d::/home:/bin/sh\n", name, u.UID, u.GID)
+		s += fmt.Sprintf("%s:x:%d:%d::/:/bin/sh\n", name, u.UID, u.GID)
 	}
 	return s
 }

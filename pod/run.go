@@ -79,8 +79,14 @@ func (s *supervisor) begin(p *spec.Pod, in *spec.Input) error {
 	}
 	s.orders() // those who begin at once are born with the stage
 	err = s.startStage()
-	for _, b := range s.boxes {
+	for i, b := range s.boxes {
+		if err == nil && len(b.fds) > 0 && !b.first {
+			err = s.send(i)
+		}
 		b.handOver()
+	}
+	if err != nil {
+		s.down()
 	}
 	return s.named(err)
 }
@@ -98,13 +104,12 @@ type supervisor struct {
 	boxes  []*container
 	lives  []Life // one for each of boxes
 	news   chan news
-	up     bool // the stage's program runs
-	gone   bool // the stage has hung up
-	ids    *ns.IDMaps
+	said   chan news          // by the stage: with room for all it can say unasked, so that it never waits for us while we wait for it
+	up     bool               // the stage's program runs
+	gone   bool               // the stage has hung up
 	end    syscall.WaitStatus // of the stage
 	buried chan struct{}      // closed: the stage is dead, and its parent's thread is free
 
-	first int  // containers that are forked with the stage and not yet known to be
 	dirty bool // state.json is behind
 	fault error
 	work  sync.WaitGroup // goroutines that read
@@ -143,6 +148,7 @@ func (s *supervisor) plan(p *spec.Pod, host Host, po PlanOptions) (err error) {
 		s.boxes = append(s.boxes, &container{plan: &s.tree.Containers[i], pidfd: -1})
 	}
 	s.lives = make([]Life, len(s.boxes))
+	s.said = make(chan news, 16+4*len(s.boxes))
 	return nil
 }
 
@@ -235,17 +241,20 @@ func (s *supervisor) startStage() error {
 }
 
 // withFirst puts into the stage's steps what the first containers are to do.
-// Whose turn comes later is forked by the stage's program.
+// Whose turn comes later is forked by the stage's program, and so is everybody
+// where the processes of one container can see those of another: until its
+// execve a container is a copy of this very process, memory and all, and only
+// the stage's program has nothing in it to be found.
 func (s *supervisor) withFirst(plan []ns.Step) (with []ns.Step) {
 	for _, step := range plan {
 		if fork, ok := step.Op.(ns.Spawn); ok {
 			b := s.boxes[fork.ID]
-			if len(b.fds) == 0 {
-				continue // its turn hasn't come, or it failed already
+			if len(b.fds) == 0 || !fork.Clone.Has(ns.PID) {
+				continue
 			}
 			fork.Table, fork.FDs = b.reports.Table(), [4]int(b.fds)
 			step.Op = fork
-			s.first++
+			b.first = true
 		}
 		with = append(with, step)
 	}
@@ -259,13 +268,13 @@ func (s *supervisor) listen() {
 		m, err := s.conn.Recv()
 		switch {
 		case err == io.EOF:
-			s.news <- news{box: stageBirth, gone: true}
+			s.said <- news{box: stageBirth, gone: true}
 			return
 		case err != nil:
-			s.news <- news{box: stageBirth, err: err}
+			s.said <- news{box: stageBirth, err: err}
 			return
 		}
-		s.news <- news{box: int(m.ID), msg: &m}
+		s.said <- news{box: int(m.ID), msg: &m}
 	}
 }
 
@@ -311,62 +320,6 @@ func (s *supervisor) watchBirth(box int, r *ns.Reports, start time.Duration) {
 			s.news <- news{box: box, born: true}
 		}
 	}()
-}
-
-// down ends the pod: the stage dies, and with PID 1 of its PID namespace every
-// process in it. Nothing else needs undoing but what lies in the directory.
-func (s *supervisor) down() {
-	start := time.Now()
-	for _, b := range s.boxes {
-		b.kill()
-	}
-	// A stage in the host's PID namespace has to end its children itself, and
-	// must be let: we may be killed at any moment.
-	if s.tree != nil && !s.tree.Pod.Clone.Has(ns.PID) {
-		s.conn.HangUp()
-		_ = s.stage.Reports.Close()
-		_ = s.stage.WaitExit(time.Second) // no longer: it may be stopped
-	}
-	// By its pid, which is its own until we have waited for it: this must not
-	// fail, and some seccomp filters know no pidfd_send_signal(2).
-	_ = unix.Kill(s.stage.Pid, unix.SIGKILL) // it may be dead already
-	_, _ = syscall.Wait4(s.stage.Pid, &s.end, 0, nil)
-	for _, b := range s.boxes {
-		b.sweep()
-	}
-	close(s.buried)
-	_ = s.stage.Reports.Close()
-	finished := make(chan struct{})
-	go func() {
-		s.work.Wait()
-		close(finished)
-	}()
-	for done := false; !done; {
-		select {
-		case n := <-s.news: // nobody may wait for us
-			n.discard()
-		case <-finished:
-			done = true
-		}
-	}
-	for _, b := range s.boxes {
-		b.close()
-	}
-	_ = unix.Close(s.stage.Pidfd)
-	_ = s.conn.Close()
-	s.emit(Event{Kind: EventDown, Took: time.Since(start)})
-}
-
-// discard closes the descriptors of news that come too late.
-func (n news) discard() {
-	if n.forked != nil {
-		_ = unix.Close(n.forked.pidfd) // nobody else has it
-	}
-	if n.msg != nil {
-		for _, fd := range n.msg.FDs {
-			_ = unix.Close(fd) // nobody else has it
-		}
-	}
 }
 
 func (s *supervisor) status() Status {

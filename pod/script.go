@@ -1,6 +1,7 @@
 package pod
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 
@@ -22,13 +23,9 @@ func (t *Tree) Script() string {
 		b.WriteString("[ ! -d \"$D/volumes\" ] || chmod 755 \"$D/volumes\"\n")
 	}
 	for _, c := range t.Containers {
-		fmt.Fprintf(&b, "cat > \"$D/%s.sh\" <<'%s'\n", c.Name, mark(c.Name))
-		t.containerScript(&b, &c)
-		b.WriteString(mark(c.Name) + "\n")
+		hereDoc(&b, c.Name+".sh", t.containerScript(&c))
 	}
-	fmt.Fprintf(&b, "cat > \"$D/pod.sh\" <<'%s'\n", mark(""))
-	t.podScript(&b)
-	b.WriteString(mark("") + "\n")
+	hereDoc(&b, "pod.sh", t.podScript())
 	b.WriteString("\n# --- the namespaces of the pod\n")
 	enter := ""
 	if ids := t.Pod.Attach; ids != nil {
@@ -54,9 +51,11 @@ export D
 # --- on the host
 `
 
-// mark ends a here-document; no step's text is a line like it.
-func mark(name string) string {
-	return strings.ToUpper("END_OF_POD_"+strings.ReplaceAll(name, "-", "_")) + "_"
+// hereDoc writes a file of the script. What ends it depends on what is in it, so
+// no text of a manifest can end it sooner.
+func hereDoc(b *strings.Builder, name, text string) {
+	end := fmt.Sprintf("END_%x", sha256.Sum256([]byte(text)))[:20]
+	fmt.Fprintf(b, "cat > \"$D/%s\" <<'%s'\n%s%s\n", name, end, text, end)
 }
 
 // userScript makes the user namespace first, by a process that holds it, and
@@ -78,7 +77,8 @@ func helperWords(m ns.IDMap) string {
 
 // podScript is what happens in the namespaces of the pod, and then its
 // containers side by side. This shell is the pod stage.
-func (t *Tree) podScript(b *strings.Builder) {
+func (t *Tree) podScript() string {
+	b := &strings.Builder{}
 	b.WriteString("P=setpriv\n")
 	b.WriteString(ns.ShellPreamble)
 	for _, s := range t.Pod.Inside {
@@ -103,6 +103,7 @@ func (t *Tree) podScript(b *strings.Builder) {
 		fmt.Fprintf(b, "%s \"$D/%s.sh\" & W=\"$W $!\"\n", how, c.Name)
 	}
 	b.WriteString("R=0\nfor w in $W; do wait \"$w\" || R=$?; done\nexit $R\n")
+	return b.String()
 }
 
 // keepTrees gives a script a place for mounts that have none yet.
@@ -111,11 +112,13 @@ func keepTrees(b *strings.Builder, name string) {
 }
 
 // containerScript is one container, in namespaces of its own.
-func (t *Tree) containerScript(b *strings.Builder, c *Container) {
+func (t *Tree) containerScript(c *Container) string {
+	b := &strings.Builder{}
 	b.WriteString(ns.ShellPreamble)
 	b.WriteString("P=setpriv\n")
 	keepTrees(b, c.Name)
 	lines(b, c.Proc.Inside)
+	return b.String()
 }
 
 func lines(b *strings.Builder, steps []ns.Step) {

@@ -162,6 +162,7 @@ func (pl *planner) credentials(c *spec.Container, in *steps) {
 	in.add("caps.set", ns.SetCaps{Keep: keep})
 	in.add("cred.nnp", ns.NoNewPrivs{})
 	in.add("cred.session", ns.Session{})
+	in.add("cred.keyring", ns.Keyring{})
 	in.add("cred.death", ns.DeathSignal{})
 }
 

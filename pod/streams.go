@@ -10,7 +10,7 @@ import (
 
 // stream is the container's end of standard input, output or error.
 func (s *supervisor) stream(b *container, n int) (int, error) {
-	if b.plan.TTY || n == 0 && (!b.plan.Stdin || s.opts.Stdin == nil || b.logged) || n > 0 && s.opts.Output == nil {
+	if b.plan.TTY || n == 0 && (!b.plan.Stdin || s.opts.Stdin == nil || b.hasStdin) || n > 0 && s.opts.Output == nil {
 		fd, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return -1, fmt.Errorf("open /dev/null: %w", err)
@@ -22,7 +22,7 @@ func (s *supervisor) stream(b *container, n int) (int, error) {
 		return -1, fmt.Errorf("pipe2: %w", err)
 	}
 	if n == 0 {
-		b.logged = true
+		b.hasStdin = true
 		w := pollable(p[1], "stdin")
 		// Not waited for: a read of a terminal ends only with the program.
 		go func() {
@@ -51,8 +51,8 @@ func (s *supervisor) terminal(b *container, master int) {
 	if size, err := unix.IoctlGetWinsize(fdOf(s.opts.Stdin), unix.TIOCGWINSZ); err == nil {
 		_ = unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, size) // a wrong size is no reason to fail
 	}
-	if b.plan.Stdin && s.opts.Stdin != nil && !b.logged {
-		b.logged = true
+	if b.plan.Stdin && s.opts.Stdin != nil && !b.hasStdin {
+		b.hasStdin = true
 		go func() {
 			_, _ = io.Copy(f, s.opts.Stdin) // ends with the program, as of a pipe
 			_, _ = f.Write([]byte{4})       // Ctrl-D is how a terminal says end of file, termios(3)

@@ -14,18 +14,19 @@ import (
 
 // container is a container while its pod lives.
 type container struct {
-	plan    *Container
-	pidfd   int // -1 while there is no process
-	pid     int // on the host, 0 likewise
-	reports *ns.Reports
-	fds     []int // its ends of the report socket and of the standard streams, until it has them
-	born    bool
-	failed  error   // why it wasn't born, once that is known
-	code    int     // the exit code that this amounts to
-	exit    *uint64 // its wait status, if that came before the news of its birth
-	logged  bool    // its way to stdin is taken
-	mnt     uint64  // where its processes are, if no PID namespace tells: the inode of their mount namespace
-	held    *os.File
+	plan     *Container
+	pidfd    int // -1 while there is no process
+	pid      int // on the host, 0 likewise
+	reports  *ns.Reports
+	first    bool  // it is forked before the stage has got to its program
+	fds      []int // its ends of the report socket and of the standard streams, until it has them
+	born     bool
+	failed   error   // why it wasn't born, once that is known
+	code     int     // the exit code that this amounts to
+	exit     *uint64 // its wait status, if that came before the news of its birth
+	hasStdin bool    // standard input goes to it, once for all its starts
+	mnt      uint64  // where its processes are, if no PID namespace tells: the inode of their mount namespace
+	held     *os.File
 }
 
 // loop is the life of the pod: news in, actions out, until all lives are over.
@@ -34,6 +35,8 @@ func (s *supervisor) loop(ctx context.Context) error {
 	defer timer.Stop()
 	save, saving := time.NewTimer(time.Hour), false
 	defer save.Stop()
+	patience := time.NewTimer(time.Hour)
+	patience.Stop()
 	stop, kill := ctx.Done(), s.opts.Kill
 	s.orders()
 	for {
@@ -57,9 +60,17 @@ func (s *supervisor) loop(ctx context.Context) error {
 			stop = nil
 			s.emit(Event{Kind: EventStop, Took: s.tree.Policy.Grace})
 			s.all(LifeEvent{Kind: LifeStop, Grace: PodGrace})
+		case n := <-s.said:
+			s.hear(n)
 		case <-kill:
 			kill = nil
 			s.all(LifeEvent{Kind: LifeKill})
+			for _, b := range s.boxes {
+				b.kill() // also those who stand still on their way, and whose stage does
+			}
+			patience.Reset(killPatience)
+		case <-patience.C:
+			s.fault = s.named(errors.New("the pod stage doesn't answer"))
 		}
 		s.orders()
 		if s.dirty && !saving {
@@ -68,6 +79,9 @@ func (s *supervisor) loop(ctx context.Context) error {
 		saving = s.dirty
 	}
 }
+
+// killPatience is how long the news of a killed pod may take.
+const killPatience = 2 * time.Second
 
 // stateDelay is how far state.json may be behind: a pod that is gone sooner
 // needs none, and writing one costs a tenth of such a pod's time.
@@ -181,9 +195,7 @@ func (s *supervisor) stageSays(n news) {
 // adopt: the stage has forked a container on its way to its program, which is to
 // know of it.
 func (s *supervisor) adopt(i int, f forked) {
-	s.first--
-	arg := uint64(s.boxes[i].plan.Proc.Clone)<<32 | uint64(uint32(f.pid))
-	_ = s.order(ns.Message{Kind: ns.MsgAdopt, ID: uint32(i), Arg: arg, Data: []byte{byte(min(s.first, 255))}}) // a stage that is gone says so itself
+	_ = s.order(ns.Message{Kind: ns.MsgAdopt, ID: uint32(i), Arg: uint64(f.pid)}) // a stage that is gone says so itself
 	s.hasProcess(i, f.pidfd)
 }
 
@@ -300,16 +312,18 @@ func (s *supervisor) start(i int) error {
 		}
 		b.fds = append(b.fds, fd)
 	}
-	start := ns.Clock()
-	if s.stage != nil {
-		err = s.order(ns.Message{Kind: ns.MsgStart, ID: uint32(i), Arg: uint64(b.plan.Proc.Clone), Data: table.Encode(), FDs: b.fds})
-		b.handOver()
-		if err != nil {
-			return err
-		}
+	s.watchBirth(i, reports, ns.Clock())
+	if s.stage == nil {
+		return nil
 	}
-	s.watchBirth(i, reports, start)
-	return nil
+	defer b.handOver()
+	return s.send(i)
+}
+
+// send orders a container from the stage.
+func (s *supervisor) send(i int) error {
+	b := s.boxes[i]
+	return s.order(ns.Message{Kind: ns.MsgStart, ID: uint32(i), Arg: uint64(b.plan.Proc.Clone), Data: b.reports.Table().Encode(), FDs: b.fds})
 }
 
 // handOver closes our copies of what the container has got.

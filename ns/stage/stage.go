@@ -128,16 +128,13 @@ func (s *stage) obey(m ns.Message) {
 // adopt takes a child for what it is: it was forked on the way here, before
 // this program ran.
 func (s *stage) adopt(m ns.Message) {
-	pid, kinds := int(uint32(m.Arg)), ns.Kinds(m.Arg>>32)
+	pid := int(m.Arg)
 	pidfd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		s.tell(ns.Message{Kind: ns.MsgFailed, ID: m.ID, Arg: uint64(ns.Errno(err))})
 		return
 	}
 	s.children = append(s.children, child{m.ID, pid, pidfd})
-	if len(m.Data) == 0 || m.Data[0] == 0 {
-		s.expectOrphans(kinds) // not before: a child yet to be adopted would pass for one
-	}
 }
 
 // start forks a container. What happens in it the supervisor hears from the
@@ -184,7 +181,7 @@ func (s *stage) reap(polled []unix.PollFd) {
 // expectOrphans: PID 1 gets whoever loses their parent in its PID namespace,
 // once containers without one of their own run there.
 func (s *stage) expectOrphans(kinds ns.Kinds) {
-	if !kinds.Has(ns.PID) && s.orphans < 0 && os.Getpid() == 1 {
+	if !kinds.Has(ns.PID) && s.orphans < 0 {
 		s.orphans = orphanage()
 	}
 }
@@ -200,8 +197,9 @@ func orphanage() int {
 	signals := make(chan os.Signal, 1)
 	// The others are taken, not ignored: what a process ignores its children
 	// ignore too. From outside SIGKILL ends the stage.
-	signal.Notify(signals, syscall.SIGCHLD, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
-	signals <- syscall.SIGCHLD // for those who came before
+	signal.Notify(signals)
+	signal.Reset(syscall.SIGURG) // Go's own
+	signals <- syscall.SIGCHLD   // for those who came before
 	go func() {
 		for range signals {
 			_, _ = syscall.Write(p[1], []byte{0}) // EAGAIN: the pipe is readable already
