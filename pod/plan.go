@@ -178,6 +178,12 @@ func (pl *planner) endStage(in *steps) {
 		in.add("stage.death", ns.DeathSignal{}) // again: a change of ids clears it
 	}
 	for i := range pl.pod.Spec.Containers {
+		if !pl.ownKinds().Has(ns.PID) {
+			// Until its execve a container is a copy of the supervisor, memory and
+			// all. Where others can see it, the stage's program forks it, which
+			// has nothing in it to be found.
+			break
+		}
 		c := &pl.pod.Spec.Containers[i]
 		in.add("container.fork["+c.Name+"]", ns.Spawn{ID: uint32(i), Clone: pl.ownKinds()})
 	}

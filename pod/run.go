@@ -241,15 +241,12 @@ func (s *supervisor) startStage() error {
 }
 
 // withFirst puts into the stage's steps what the first containers are to do.
-// Whose turn comes later is forked by the stage's program, and so is everybody
-// where the processes of one container can see those of another: until its
-// execve a container is a copy of this very process, memory and all, and only
-// the stage's program has nothing in it to be found.
+// Whose turn comes later is forked by the stage's program.
 func (s *supervisor) withFirst(plan []ns.Step) (with []ns.Step) {
 	for _, step := range plan {
 		if fork, ok := step.Op.(ns.Spawn); ok {
 			b := s.boxes[fork.ID]
-			if len(b.fds) == 0 || !fork.Clone.Has(ns.PID) {
+			if len(b.fds) == 0 {
 				continue
 			}
 			fork.Table, fork.FDs = b.reports.Table(), [4]int(b.fds)
