@@ -184,9 +184,7 @@ func perform(calls []call, regs *[maxRegs]uint64) (i int, errno uint64) {
 		case c.nr == callFork && r == 0: // the child
 			fds := (*[4]uint64)(unsafe.Add(nil, uintptr(a[2])))
 			closeOthers(fds[:])
-			for j := range fds {
-				regs[j] = fds[j]
-			}
+			regs[regReport], regs[regStdin], regs[regStdout], regs[regStderr] = fds[0], fds[1], fds[2], fds[3]
 			base, i = first, first-1
 		case c.out != 0:
 			regs[(c.out-1)%maxRegs] = uint64(r)
