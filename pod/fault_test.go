@@ -58,6 +58,7 @@ var bearable = map[string]*regexp.Regexp{
 // fault is one failure of one system call: of the when-th of each process, or
 // of the first that is about path.
 type fault struct {
+	kill  bool // SIGKILL to who makes the call, in place of an error
 	call  string
 	errno unix.Errno
 	when  int
@@ -65,6 +66,9 @@ type fault struct {
 }
 
 func (f fault) String() string {
+	if f.kill {
+		return fmt.Sprintf("%s %d %s: SIGKILL", f.call, f.when, f.path)
+	}
 	if f.path != "" {
 		return fmt.Sprintf("%s of %s: %s", f.call, f.path, unix.ErrnoName(f.errno))
 	}
@@ -103,7 +107,10 @@ func (c *caller) faulty(t *testing.T, f fault, file string) faulty {
 	defer cancel()
 	log := c.dir + "/strace.log"
 	args := []string{"strace", "-f", "--seccomp-bpf", "-y", "-o", log, "-e", "trace=execve," + f.call}
-	if f.errno != 0 {
+	switch {
+	case f.kill:
+		args = append(args, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", f.call, max(1, f.when)))
+	case f.errno != 0:
 		args = append(args, "-e", fmt.Sprintf("inject=%s:error=%s:when=%d", f.call, unix.ErrnoName(f.errno), max(1, f.when)))
 	}
 	if f.path != "" {
@@ -147,20 +154,7 @@ func TestFaults(t *testing.T) {
 		t.Parallel()
 		mark := fmt.Sprintf("fault-%d-%d", os.Getpid(), c.uid)
 		file := c.write(t, "pod.yaml", strings.ReplaceAll(twoContainers, "MARK", mark))
-		var calls []string
-		for _, f := range faults {
-			if !slices.Contains(calls, f.call) {
-				calls = append(calls, f.call)
-			}
-		}
-		base := c.faulty(t, fault{call: strings.Join(calls, ",")}, file)
-		if base.code != 0 {
-			t.Fatalf("without a fault: exit code %d\n%s", base.code, base.stderr)
-		}
-		all, done, began := faultsOf(base.log), 0, time.Now()
-		// In any order, but the same each time: a slow machine then leaves out
-		// some of everything.
-		rand.New(rand.NewPCG(1, 1)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		all, done, began := c.allFaults(t, file), 0, time.Now()
 		for _, f := range all {
 			if time.Since(began) > 80*time.Second || testing.Short() && done > len(all)/9 {
 				break
@@ -184,6 +178,58 @@ func TestFaults(t *testing.T) {
 		}
 		t.Logf("%d faults of %d", done, len(all))
 	})
+}
+
+// TestKillAtEachCall kills whoever makes a system call, at that call: the
+// supervisor, the stage, a container on its way. Nothing is left after a second
+// but a directory, and the next start clears that.
+func TestKillAtEachCall(t *testing.T) {
+	_, err := exec.LookPath("strace")
+	testenv.Need(t, "strace", err == nil, "strace is not installed")
+	eachCaller(t, func(t *testing.T, c *caller) {
+		t.Parallel()
+		mark := fmt.Sprintf("call-%d-%d", os.Getpid(), c.uid)
+		file := c.write(t, "pod.yaml", strings.ReplaceAll(twoContainers, "MARK", mark))
+		next := c.write(t, "short.yaml", strings.ReplaceAll(short, "MARK", mark))
+		done, began := 0, time.Now()
+		all := c.allFaults(t, file)
+		for _, f := range all {
+			if time.Since(began) > 30*time.Second || testing.Short() && done > len(all)/15 {
+				break
+			}
+			done++
+			f.kill = true
+			r := c.faulty(t, f, file)
+			waitGone(mark, time.Now().Add(time.Second))
+			left := slices.DeleteFunc(c.left(mark), func(l string) bool { return l == c.dir+"/s/default_"+mark })
+			if len(left) > 0 || r.took > 10*time.Second {
+				t.Errorf("%v: left behind after %v: %q\n%s", f, r.took, left, r.stderr)
+			}
+			if why := c.again(t, next, mark); why != "" {
+				t.Errorf("after %v: %s", f, why)
+			}
+		}
+		t.Logf("%d calls of %d", done, len(all))
+	})
+}
+
+// allFaults are all faults of a pod's start and end, in any order, but the same
+// each time: a slow machine then leaves out some of everything.
+func (c *caller) allFaults(t *testing.T, file string) []fault {
+	t.Helper()
+	var calls []string
+	for _, f := range faults {
+		if !slices.Contains(calls, f.call) {
+			calls = append(calls, f.call)
+		}
+	}
+	base := c.faulty(t, fault{call: strings.Join(calls, ",")}, file)
+	if base.code != 0 {
+		t.Fatalf("without a fault: exit code %d\n%s", base.code, base.stderr)
+	}
+	all := faultsOf(base.log)
+	rand.New(rand.NewPCG(1, 1)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all
 }
 
 // judge says what is wrong with the answer to a fault, or "".
@@ -291,10 +337,10 @@ func faultsOf(log []string) (all []fault) {
 			}
 		}
 		for n := range most {
-			all = append(all, fault{f.call, f.errno, n + 1, ""})
+			all = append(all, fault{call: f.call, errno: f.errno, when: n + 1})
 		}
 		for _, p := range paths[f.call] {
-			all = append(all, fault{f.call, f.errno, 0, p})
+			all = append(all, fault{call: f.call, errno: f.errno, path: p})
 		}
 	}
 	return all
