@@ -12,6 +12,7 @@ import (
 type EventKind string
 
 const (
+	EventNote    EventKind = "note"     // something is different here from a cluster: Msg
 	EventStep    EventKind = "step"     // a step is done: Step, Calls, Took
 	EventStage   EventKind = "stage"    // the pod stage runs: Pid
 	EventStarted EventKind = "started"  // a container's program runs: Pid

@@ -19,6 +19,7 @@ import (
 // for another machine can be made, and tested, on this one.
 type Host struct {
 	UID, GID       int
+	Groups         bool              // the caller has supplementary groups
 	Node           string            // its host name
 	SubUID, SubGID []ns.IDRange      // ids that this user may map, if newuidmap and newgidmap are there
 	Exe            string            // the file that podlab runs from
@@ -42,7 +43,8 @@ var rootDirs = [...]string{"bin", "sbin", "lib", "lib32", "lib64", "libx32"}
 // nothing; what the kernel can do at all is ns.Probe's to find out.
 func Probe(p *spec.Pod) (Host, error) {
 	h := Host{UID: os.Geteuid(), GID: os.Getegid(), Links: map[string]string{}, Users: map[int]string{}, Paths: map[string]string{}}
-	var err error
+	groups, err := os.Getgroups()
+	h.Groups = err == nil && len(groups) > 0 && (len(groups) > 1 || groups[0] != h.GID)
 	if h.Exe, err = os.Executable(); err != nil {
 		return h, err
 	}

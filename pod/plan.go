@@ -68,6 +68,10 @@ func Plan(p *spec.Pod, h Host, o PlanOptions) (*Tree, error) {
 	if pl.ids, err = idMaps(p, h, o); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
+	if pl.single() && h.Groups {
+		// user_namespaces(7): setgroups is denied to who maps ids without privilege.
+		pl.tree.Notes = append(pl.tree.Notes, "your supplementary groups stay with the containers: without a range of ids in /etc/subuid the kernel lets nobody drop them")
+	}
 	if err := pl.planPod(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}

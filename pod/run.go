@@ -74,6 +74,9 @@ func (s *supervisor) begin(p *spec.Pod, in *spec.Input) error {
 	if err := s.plan(p, host, po); err != nil {
 		return err
 	}
+	for _, note := range s.tree.Notes {
+		s.emit(Event{Kind: EventNote, Msg: note})
+	}
 	if err := s.hostSteps(); err != nil {
 		return s.named(err)
 	}

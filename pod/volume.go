@@ -59,9 +59,6 @@ func (pl *planner) diskVolume(v *spec.Volume, at string, host, open, own *steps)
 	own.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: at, Mode: 0o755})
 	own.add("volume.place["+v.Name+"]", ns.MoveTree{Name: "volume/" + v.Name, Target: at})
 	pl.volumeGroup(v.Name, at, 0o777, own)
-	if q := volumeLimit(v); q > 0 {
-		pl.tree.Notes = append(pl.tree.Notes, fmt.Sprintf("volume %s: sizeLimit %s is not enforced on disk yet (a cluster evicts the pod); with medium: Memory it is", v.Name, v.EmptyDir.SizeLimit))
-	}
 }
 
 // volumeGroup gives the volume to fsGroup, and makes what is created in it
@@ -79,13 +76,6 @@ func (pl *planner) volumeFiles(v *spec.Volume) ([]projected, error) {
 		return pl.configMapFiles(v.ConfigMap)
 	}
 	return pl.secretFiles(v.Secret)
-}
-
-func volumeLimit(v *spec.Volume) int64 {
-	if v.EmptyDir == nil || v.EmptyDir.SizeLimit == nil {
-		return 0
-	}
-	return v.EmptyDir.SizeLimit.Value()
 }
 
 // fsGroup is the group that volumes belong to, as the pod counts.

@@ -33,6 +33,8 @@ func (w *podWatch) event(e pod.Event) {
 			w.r.narrator.step(d)
 		}
 		w.r.times.step(d)
+	case pod.EventNote:
+		w.r.u.note("note: %s: %s", who, e.Msg)
 	case pod.EventStage:
 		w.phase("plan, prepare, the pod stage runs", e.At)
 	case pod.EventStarted:

@@ -90,11 +90,13 @@ func (s *stage) loop() {
 		if _, err := unix.Poll(fds, -1); err == unix.EINTR {
 			continue
 		}
-		s.reap(fds[2:])
+		reaped := s.reap(fds[2:])
 		if fds[1].Revents != 0 {
 			var b [64]byte
 			_, _ = syscall.Read(s.orphans, b[:]) // what counts is that something came
-			reapOrphans(s.children)
+		}
+		if s.orphans >= 0 && (reaped || fds[1].Revents != 0) {
+			reapOrphans(s.children) // those behind a container's zombie too
 		}
 		if fds[0].Revents != 0 {
 			m, err := s.conn.Recv()
@@ -162,8 +164,9 @@ func closeAll(fds []int) {
 	}
 }
 
-// reap takes in the children whose pidfd says that they have ended.
-func (s *stage) reap(polled []unix.PollFd) {
+// reap takes in the children whose pidfd says that they have ended, and tells
+// whether there were any.
+func (s *stage) reap(polled []unix.PollFd) (any bool) {
 	alive := s.children[:0]
 	for i, c := range s.children {
 		if polled[i].Revents == 0 {
@@ -175,7 +178,9 @@ func (s *stage) reap(polled []unix.PollFd) {
 		_ = syscall.Close(c.pidfd)               // the supervisor has its own
 		s.tell(ns.Message{Kind: ns.MsgExited, ID: c.container, Arg: uint64(ws)})
 	}
+	any = len(alive) < len(s.children)
 	s.children = alive
+	return any
 }
 
 // expectOrphans: PID 1 gets whoever loses their parent in its PID namespace,
