@@ -66,7 +66,7 @@ func (s *supervisor) loop(ctx context.Context) error {
 			kill = nil
 			s.all(LifeEvent{Kind: LifeKill})
 			for _, b := range s.boxes {
-				b.kill() // also those who stand still on their way, and whose stage does
+				b.signal(unix.SIGKILL) // also those who stand still on their way, or whose stage does
 			}
 			patience.Reset(killPatience)
 		case <-patience.C:
@@ -334,11 +334,16 @@ func (b *container) handOver() {
 	b.fds = nil
 }
 
-// kill is for the end, when the stage can't be asked any more.
-func (b *container) kill() {
+// signal is for when the stage can't be asked.
+func (b *container) signal(sig unix.Signal) {
 	if b.pidfd >= 0 {
-		_ = unix.PidfdSendSignal(b.pidfd, unix.SIGKILL, nil, 0) // it may be dead already
+		_ = unix.PidfdSendSignal(b.pidfd, sig, nil, 0) // it may be dead already
 	}
+}
+
+// kill is for the end: no news of the container are wanted any more.
+func (b *container) kill() {
+	b.signal(unix.SIGKILL)
 	if b.reports != nil {
 		_ = b.reports.Close()
 	}
