@@ -58,7 +58,7 @@ func (r *Reports) Wait(watch func(step int, at time.Duration)) error {
 	for {
 		rep, err := ReadReport(r.f)
 		switch {
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF), errors.Is(err, os.ErrClosed): // the latter by our own Close
 			return nil
 		case err != nil:
 			return fmt.Errorf("report socket: %w", err)

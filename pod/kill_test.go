@@ -151,7 +151,7 @@ func (c *caller) kill(t *testing.T, k killing, file, mark string) string {
 			left = slices.DeleteFunc(left, func(l string) bool { return l == c.dir+"/s/default_"+mark })
 		}
 	}
-	about := fmt.Sprintf("exit code %d after %v, victim %d\n%s", code, took, victim, stderr.String())
+	about := fmt.Sprintf("%v after %v, victim %d\n%s", cmd.ProcessState, took, victim, stderr.String())
 	switch {
 	case ctx.Err() != nil:
 		return "it hangs: " + about + "\n" + strings.Join(left, "\n")

@@ -21,6 +21,7 @@ type container struct {
 	first    bool  // it is forked before the stage has got to its program
 	fds      []int // its ends of the report socket and of the standard streams, until it has them
 	born     bool
+	killed   bool    // it shall not live, whatever it is doing
 	failed   error   // why it wasn't born, once that is known
 	code     int     // the exit code that this amounts to
 	exit     *uint64 // its wait status, if that came before the news of its birth
@@ -203,6 +204,9 @@ func (s *supervisor) adopt(i int, f forked) {
 func (s *supervisor) hasProcess(i, pidfd int) {
 	b := s.boxes[i]
 	b.pidfd, b.pid = pidfd, pidOf(pidfd)
+	if b.killed {
+		b.kill() // that was before we knew whom
+	}
 	s.noteNamespace(b)
 	s.lookAt(i)
 	s.alive(i)
@@ -294,7 +298,7 @@ func (s *supervisor) startFailed(i int) {
 // born with the stage if there is none yet.
 func (s *supervisor) start(i int) error {
 	b := s.boxes[i]
-	b.born, b.failed, b.code, b.exit = false, nil, 0, nil
+	b.born, b.failed, b.code, b.exit, b.killed = false, nil, 0, nil, false
 	table := ns.Compile(b.plan.Proc.Inside, s.opts.Trace)
 	fd, reports, err := ns.NewReports(table)
 	if err != nil {
@@ -343,6 +347,7 @@ func (b *container) signal(sig unix.Signal) {
 
 // kill is for the end: no news of the container are wanted any more.
 func (b *container) kill() {
+	b.killed = true
 	b.signal(unix.SIGKILL)
 	if b.reports != nil {
 		_ = b.reports.Close()
