@@ -3,7 +3,7 @@ package pod
 import (
 	"bufio"
 	"bytes"
-	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -91,14 +91,26 @@ func interpreter(f *os.File) string {
 		}
 		return ""
 	}
-	e, err := elf.NewFile(f)
-	if err != nil {
+	return elfInterpreter(f, head[:n])
+}
+
+// elfInterpreter is the text of the PT_INTERP program header, elf(5), of a
+// 64-bit file. debug/elf would tell more, at a cost to every start of podlab.
+func elfInterpreter(f *os.File, head []byte) string {
+	if len(head) < 64 || string(head[:5]) != "\x7fELF\x02" {
 		return ""
 	}
-	for _, p := range e.Progs {
-		if p.Type == elf.PT_INTERP && p.Filesz < 4096 {
-			b := make([]byte, p.Filesz)
-			if _, err := p.ReadAt(b, 0); err == nil {
+	e := binary.LittleEndian
+	at, size, count := e.Uint64(head[32:]), e.Uint16(head[54:]), e.Uint16(head[56:])
+	for i := range uint64(count) {
+		var ph [56]byte
+		if _, err := f.ReadAt(ph[:], int64(at+i*uint64(size))); err != nil {
+			return ""
+		}
+		offset, length := e.Uint64(ph[8:]), e.Uint64(ph[32:])
+		if e.Uint32(ph[:]) == 3 && length < 4096 { // PT_INTERP
+			b := make([]byte, length)
+			if _, err := f.ReadAt(b, int64(offset)); err == nil {
 				return string(bytes.TrimRight(b, "\x00"))
 			}
 		}

@@ -1,7 +1,6 @@
 package pod
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"strings"
 
@@ -51,10 +50,13 @@ export D
 # --- on the host
 `
 
-// hereDoc writes a file of the script. What ends it depends on what is in it, so
-// no text of a manifest can end it sooner.
+// hereDoc writes a file of the script. What ends it is nowhere in the text, so
+// nothing in a manifest can end it sooner.
 func hereDoc(b *strings.Builder, name, text string) {
-	end := fmt.Sprintf("END_%x", sha256.Sum256([]byte(text)))[:20]
+	end := "END"
+	for strings.Contains(text, end) {
+		end += "_"
+	}
 	fmt.Fprintf(b, "cat > \"$D/%s\" <<'%s'\n%s%s\n", name, end, text, end)
 }
 
