@@ -93,32 +93,39 @@ func (s *steps) add(key string, op ns.Op) { *s = append(*s, ns.Step{Key: key, Op
 // planPod plans the pod stage: the process that is born into the namespaces
 // that the pod's containers share, and keeps them. Before it gets to its program
 // it sets up what they share, all of it in one small tmpfs in the pod's mount
-// namespace and gone with it, and forks the first containers.
+// namespace and gone with it, and forks the first containers. In order:
+//
+//	on the host       the pod's directory; what volumes keep on disk
+//	(born)            into the namespaces that the containers will share
+//	as the caller     its own session, signals, mounts; the pod's tmpfs; what of the
+//	                  host the pod will see is taken in hand (OpenTree)
+//	as the pod's root from here on, where the pod has ids of its own; places for what
+//	                  was taken in hand; files; host name, loopback, settings, shm
+//	at the end        the containers are forked, the stage's program takes over
 func (pl *planner) planPod() error {
 	s := &pl.pod.Spec
-	var host steps          // on the host
-	var open, own, in steps // in the pod: what may need the caller's rights, what is root's of the pod
+	var host, asCaller, asRoot steps
 	host.add("pod.dir", ns.Mkdir{Path: pl.opts.Dir, Mode: 0o700})
 	host.add("pod.dir", ns.Mkdir{Path: pl.opts.Dir + "/pod", Mode: 0o700})
-	pl.beginStage(&open)
-	open.add("podlab.open", ns.OpenTree{Path: pl.host.Exe, Name: "podlab", Attr: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV})
+	pl.beginStage(&asCaller)
+	asCaller.add("podlab.open", ns.OpenTree{Path: pl.host.Exe, Name: "podlab", Attr: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV})
 	for _, d := range []string{"etc", "shm", "root", "volumes"} {
-		own.add("pod.subdir", ns.Mkdir{Path: d, Mode: 0o755})
+		asRoot.add("pod.subdir", ns.Mkdir{Path: d, Mode: 0o755})
 	}
-	own.add("podlab.file", ns.Touch{Path: "podlab"})
-	own.add("podlab.place", ns.MoveTree{Name: "podlab", Target: "podlab"})
+	asRoot.add("podlab.file", ns.Touch{Path: "podlab"})
+	asRoot.add("podlab.place", ns.MoveTree{Name: "podlab", Target: "podlab"})
 	if dir := pl.rootfsDir(); dir != "" {
-		open.add("rootfs.open", ns.OpenTree{Path: dir, Name: "rootfs"})
-		own.add("rootfs.dir", ns.Mkdir{Path: "rootfs", Mode: 0o755})
-		own.add("rootfs.place", ns.MoveTree{Name: "rootfs", Target: "rootfs"})
+		asCaller.add("rootfs.open", ns.OpenTree{Path: dir, Name: "rootfs"})
+		asRoot.add("rootfs.dir", ns.Mkdir{Path: "rootfs", Mode: 0o755})
+		asRoot.add("rootfs.place", ns.MoveTree{Name: "rootfs", Target: "rootfs"})
 	}
-	pl.etcFiles(&own)
+	pl.etcFiles(&asRoot)
 	for i := range s.Volumes {
-		if err := pl.planVolume(&s.Volumes[i], &host, &open, &own); err != nil {
+		if err := pl.planVolume(&s.Volumes[i], &host, &asCaller, &asRoot); err != nil {
 			return err
 		}
 	}
-	in = append(in, open...)
+	in := asCaller
 	in.add("pod.chdir", ns.Chdir{Path: pl.opts.Dir + "/pod"})
 	if pl.ownRange() {
 		in.add("user.root", ns.SetGID{GID: 0})
@@ -129,7 +136,7 @@ func (pl *planner) planPod() error {
 			in.add("ipc.unshare", ns.Unshare{Kinds: ns.Of(ns.IPC)})
 		}
 	}
-	in = append(in, own...)
+	in = append(in, asRoot...)
 	pl.namespaces(&in)
 	pl.endStage(&in)
 	pl.tree.Pod = ns.Proc{Name: pl.pod.Name, Clone: pl.podKinds(), Attach: pl.ids, Host: host, Inside: in}

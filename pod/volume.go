@@ -15,11 +15,11 @@ import (
 // planVolume makes the volume at volumes/NAME of the pod's tmpfs, where the
 // containers take it from: on the host, what lies on disk; with the caller's
 // rights, what is the machine's; with those of the pod's root, what is its own.
-func (pl *planner) planVolume(v *spec.Volume, host, open, own *steps) error {
+func (pl *planner) planVolume(v *spec.Volume, host, asCaller, asRoot *steps) error {
 	at := "volumes/" + v.Name
 	switch {
 	case v.HostPath != nil:
-		return pl.hostPath(v, at, host, open, own)
+		return pl.hostPath(v, at, host, asCaller, asRoot)
 	case v.ConfigMap != nil, v.Secret != nil:
 		files, err := pl.volumeFiles(v)
 		if err != nil {
@@ -27,25 +27,25 @@ func (pl *planner) planVolume(v *spec.Volume, host, open, own *steps) error {
 		}
 		// In memory: the kubelet keeps a Secret there, so that it never meets a
 		// disk; a ConfigMap is no larger.
-		own.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: at, Mode: 0o755})
-		pl.projection(v.Name, at, files, own)
+		asRoot.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: at, Mode: 0o755})
+		pl.projection(v.Name, at, files, asRoot)
 	case v.EmptyDir != nil && v.EmptyDir.Medium == spec.StorageMediumMemory:
 		data := "mode=777" + pl.owner()
 		if q := v.EmptyDir.SizeLimit; q != nil && q.Value() > 0 {
 			data += fmt.Sprintf(",size=%d", q.Value())
 		}
-		own.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: at, Mode: 0o755})
-		own.add("volume.tmpfs["+v.Name+"]", ns.Mount{Source: "tmpfs", Target: at, Type: "tmpfs", Flags: unix.MS_NOSUID | unix.MS_NODEV, Data: data})
-		pl.volumeGroup(v.Name, at, 0o777, own)
+		asRoot.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: at, Mode: 0o755})
+		asRoot.add("volume.tmpfs["+v.Name+"]", ns.Mount{Source: "tmpfs", Target: at, Type: "tmpfs", Flags: unix.MS_NOSUID | unix.MS_NODEV, Data: data})
+		pl.volumeGroup(v.Name, at, 0o777, asRoot)
 	default:
-		pl.diskVolume(v, at, host, open, own)
+		pl.diskVolume(v, at, host, asCaller, asRoot)
 	}
 	return nil
 }
 
 // diskVolume is an emptyDir on disk: a directory in the pod's, which is the
 // caller's alone; the pod gets a mount of it.
-func (pl *planner) diskVolume(v *spec.Volume, at string, host, open, own *steps) {
+func (pl *planner) diskVolume(v *spec.Volume, at string, host, asCaller, asRoot *steps) {
 	onHost := pl.opts.Dir + "/" + at
 	host.add("pod.dir", ns.Mkdir{Path: pl.opts.Dir + "/volumes", Mode: 0o700})
 	host.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: onHost, Mode: 0o777})
@@ -55,18 +55,18 @@ func (pl *planner) diskVolume(v *spec.Volume, at string, host, open, own *steps)
 		gid, _ := pl.ids.GIDs.ToHost(0)
 		host.add("volume.owner["+v.Name+"]", ns.Chown{Path: onHost, UID: uid, GID: gid})
 	}
-	open.add("volume.open["+v.Name+"]", ns.OpenTree{Path: onHost, Name: "volume/" + v.Name})
-	own.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: at, Mode: 0o755})
-	own.add("volume.place["+v.Name+"]", ns.MoveTree{Name: "volume/" + v.Name, Target: at})
-	pl.volumeGroup(v.Name, at, 0o777, own)
+	asCaller.add("volume.open["+v.Name+"]", ns.OpenTree{Path: onHost, Name: "volume/" + v.Name})
+	asRoot.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: at, Mode: 0o755})
+	asRoot.add("volume.place["+v.Name+"]", ns.MoveTree{Name: "volume/" + v.Name, Target: at})
+	pl.volumeGroup(v.Name, at, 0o777, asRoot)
 }
 
 // volumeGroup gives the volume to fsGroup, and makes what is created in it
 // belong to that group too: the set-group-ID bit, inode(7).
-func (pl *planner) volumeGroup(name, at string, mode uint32, own *steps) {
+func (pl *planner) volumeGroup(name, at string, mode uint32, asRoot *steps) {
 	if g, ok := pl.fsGroup(); ok {
-		own.add("volume.group["+name+"]", ns.Chown{Path: at, UID: -1, GID: g})
-		own.add("volume.group["+name+"]", ns.Chmod{Path: at, Mode: mode | 0o2070})
+		asRoot.add("volume.group["+name+"]", ns.Chown{Path: at, UID: -1, GID: g})
+		asRoot.add("volume.group["+name+"]", ns.Chmod{Path: at, Mode: mode | 0o2070})
 	}
 }
 
@@ -89,7 +89,7 @@ func (pl *planner) fsGroup() (int, bool) {
 
 // hostPath shows a file or directory of the machine. It is found with the
 // caller's rights, once, when the pod starts.
-func (pl *planner) hostPath(v *spec.Volume, at string, host, open, own *steps) error {
+func (pl *planner) hostPath(v *spec.Volume, at string, host, asCaller, asRoot *steps) error {
 	if err := checkHostPath(pl.host, v); err != nil {
 		return err
 	}
@@ -101,13 +101,13 @@ func (pl *planner) hostPath(v *spec.Volume, at string, host, open, own *steps) e
 	} else if have == "" {
 		host.add("hostpath.create["+v.Name+"]", ns.Touch{Path: src})
 	}
-	open.add("volume.open["+v.Name+"]", ns.OpenTree{Path: src, Name: "volume/" + v.Name})
+	asCaller.add("volume.open["+v.Name+"]", ns.OpenTree{Path: src, Name: "volume/" + v.Name})
 	if have == spec.HostPathDirectory {
-		own.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: at, Mode: 0o755})
+		asRoot.add("volume.dir["+v.Name+"]", ns.Mkdir{Path: at, Mode: 0o755})
 	} else {
-		own.add("volume.file["+v.Name+"]", ns.Touch{Path: at})
+		asRoot.add("volume.file["+v.Name+"]", ns.Touch{Path: at})
 	}
-	own.add("volume.place["+v.Name+"]", ns.MoveTree{Name: "volume/" + v.Name, Target: at})
+	asRoot.add("volume.place["+v.Name+"]", ns.MoveTree{Name: "volume/" + v.Name, Target: at})
 	return nil
 }
 
