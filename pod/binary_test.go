@@ -21,6 +21,13 @@ var podlabFile = sync.OnceValues(func() (string, error) {
 	if file := os.Getenv("PODLAB_BINARY"); file != "" {
 		return file, nil
 	}
+	var err error
+	if scratch, err = os.MkdirTemp("", "podlab-bin-"); err == nil {
+		err = os.Chmod(scratch, 0o755)
+	}
+	if err != nil {
+		return "", err
+	}
 	file := filepath.Join(scratch, "podlab")
 	cmd := exec.Command("go", "build", "-tags", "urfave_cli_no_docs", "-o", file, "..")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -30,20 +37,16 @@ var podlabFile = sync.OnceValues(func() (string, error) {
 	return file, nil
 })
 
-var scratch string // a directory for the whole run
+// scratch is for the whole run. It is made when it is needed, not by TestMain:
+// other tests start this binary again and kill it.
+var scratch string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		var err error
-		if scratch, err = os.MkdirTemp("", "podlab-bin-"); err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(scratch)
-		if err := os.Chmod(scratch, 0o755); err != nil {
-			panic(err)
-		}
-		return m.Run()
-	}())
+	code := m.Run()
+	if scratch != "" {
+		_ = os.RemoveAll(scratch) // the temporary folder is cleaned by others too
+	}
+	os.Exit(code)
 }
 
 // caller is a user who runs podlab, with a state directory of their own.
