@@ -134,13 +134,33 @@ func TestHostileRootfs(t *testing.T) {
 	for _, c := range []struct {
 		target string
 		shared bool
-	}{{host, false}, {host, true}, {"/proc/1/root" + host, true}, {"/proc/self/root" + host, true}} {
+	}{{host, false}, {host, true}, {"../.." + host, false}, {"/proc/1/root" + host, true}, {"/proc/self/root" + host, true}} {
 		t.Run(fmt.Sprintf("etc=%s,shared=%v", c.target, c.shared), func(t *testing.T) {
 			runYAML(t, inRoot(c.shared, "/", ":"), hostileRoot(t, "etc", c.target))
 			if entries, err := os.ReadDir(host); err != nil || len(entries) != 1 {
 				t.Errorf("got %v, %v in a directory of the machine, want one file", entries, err)
 			}
 		})
+	}
+	// What a volume has left in it is no better than a root.
+	left := stateRoot(t)
+	if err := os.Symlink("../../.."+host, left+"/x"); err != nil {
+		t.Fatal(err)
+	}
+	runYAML(t, fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: inner}
+spec:
+  restartPolicy: Never
+  volumes: [{name: v, hostPath: {path: %s}}, {name: w, emptyDir: {}}]
+  containers:
+  - name: a
+    command: ["true"]
+    volumeMounts: [{name: v, mountPath: /v}, {name: w, mountPath: /v/x/made}]
+`, left), "")
+	if entries, err := os.ReadDir(host); err != nil || len(entries) != 1 {
+		t.Errorf("got %v, %v in a directory of the machine, want one file", entries, err)
 	}
 	look := fmt.Sprintf("for f in precious .%[1]s/precious /work/precious /work%[1]s/precious; do [ ! -e $f ] || echo seen: $f; done", host)
 	for _, target := range []string{"/", host, "../../../..", "/proc/1/root", "/proc/1/cwd", "/proc/self/root"} {

@@ -261,11 +261,13 @@ func (pl *planner) planContainer(c *spec.Container) (Container, error) {
 	in.add("umask.zero", ns.Umask{Mask: 0})
 	pl.openMounts(c, &in)
 	pl.planRoot(c, &in)
+	// The old root hangs over this one: a ".." at the root leads up into it, for
+	// openat2(2) too. Nothing below may meet it.
+	in.add("root.detach", ns.Unmount{Target: "."})
 	// Before any volume is in place: a file of one must not stand in for the
 	// /dev/null that hides something (CVE-2025-31133).
 	pl.maskPaths(&in)
 	pl.placeMounts(c, &in)
-	in.add("root.detach", ns.Unmount{Target: "."})
 	cwd := c.WorkingDir
 	if cwd == "" || cwd == "/" {
 		cwd = "/"

@@ -119,7 +119,18 @@ func (t *Tree) containerScript(c *Container) string {
 	b.WriteString(ns.ShellPreamble)
 	b.WriteString("P=setpriv\n")
 	keepTrees(b, c.Name)
-	lines(b, c.Proc.Inside)
+	detach := []ns.Step(nil)
+	for _, step := range c.Proc.Inside {
+		switch step.Key {
+		case "root.detach": // not yet: what waits for its place lies in the old root here
+			detach = []ns.Step{step}
+			continue
+		case "cwd.mkdir", "cwd.chdir":
+			lines(b, detach)
+			detach = nil
+		}
+		lines(b, []ns.Step{step})
+	}
 	return b.String()
 }
 
