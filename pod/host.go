@@ -3,6 +3,7 @@ package pod
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -65,7 +66,12 @@ func Probe(p *spec.Pod) (Host, error) {
 		}
 	}
 	h.Mqueue = exists("/dev/mqueue/.")
-	h.Resolv, h.Hosts = readSmall("/etc/resolv.conf"), readSmall("/etc/hosts")
+	if h.Resolv, err = readIfThere("/etc/resolv.conf"); err != nil {
+		return h, err
+	}
+	if h.Hosts, err = readIfThere("/etc/hosts"); err != nil {
+		return h, err
+	}
 	h.LastCap = 40 // CAP_CHECKPOINT_RESTORE, since Linux 5.9
 	if n, err := strconv.Atoi(strings.TrimSpace(readSmall("/proc/sys/kernel/cap_last_cap"))); err == nil {
 		h.LastCap = n
@@ -152,11 +158,20 @@ func exists(path string) bool {
 	return unix.Stat(path, &st) == nil
 }
 
-// readSmall is a file of the machine, or "" if there is none; at most 1 MiB.
+// readSmall is a file of the machine, or "" if it can't be read; at most 1 MiB.
 func readSmall(path string) string {
+	s, _ := readIfThere(path) // the caller has a use for nothing
+	return s
+}
+
+// readIfThere is a file of the machine, or "" if there is none; at most 1 MiB.
+func readIfThere(path string) (string, error) {
 	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
 	if err != nil {
-		return ""
+		return "", err
 	}
 	defer f.Close()
 	b := make([]byte, 4<<10)
@@ -171,7 +186,7 @@ func readSmall(path string) string {
 			b = append(b, make([]byte, n)...)
 		}
 	}
-	return string(b[:n])
+	return string(b[:n]), nil
 }
 
 // checkHostPath is the rule of hostPath's type: what must be there.
