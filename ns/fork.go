@@ -65,6 +65,9 @@ func (t *Table) Fork(clone Kinds, fds [4]int) (pid, pidfd int, err error) {
 	}
 	keep := make([]uint64, 0, 64)
 	keep = append(keep, regs[:len(fds)]...)
+	for _, fd := range t.inherit {
+		keep = append(keep, uint64(fd))
+	}
 	for _, s := range t.sections {
 		for _, fd := range s.fds {
 			keep = append(keep, uint64(fd))

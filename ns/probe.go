@@ -167,7 +167,7 @@ var probes = []probe{
 	{"pivot_root", "change the root by pivot_root", podKinds, mounts(fs("tmpfs", ""), Chdir{at}, PivotRoot{}), true},
 	// Since 5.12, and one call for a whole tree of mounts.
 	{"mount.tree", "open_tree, mount_setattr, move_mount", podKinds, mounts(
-		OpenTree{Path: "/", Name: "root", Attr: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID}, MoveTree{"root", at}), true},
+		OpenTree{Path: "/", Name: "root", Attr: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID}, Chdir{"/"}, MoveTree{"root", at}), true},
 	{"mount.fsopen", "fsopen, fsconfig, fsmount", podKinds, mounts(rawOp(newMount)), true},
 	// Only in an IPC namespace of its own: nothing outside changes.
 	{"ipc.sysctl", "set kernel.shm*, msg*, sem in a pod", Of(IPC), []Step{{"do", WriteFile{Path: "/proc/sys/kernel/shmmni", Data: "64"}}}, true},

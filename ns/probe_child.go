@@ -245,6 +245,7 @@ func (m *machine) askIDMapped(userns Finding) Finding {
 // idmapped takes a copy of the root mount with the map of the user namespace
 // that userns is a descriptor of.
 func idmapped(t *Table, userns int) {
+	t.inherit = append(t.inherit, userns)
 	tree := t.newReg()
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(userns)}
 	t.call(unix.SYS_OPEN_TREE, num(atCWD), t.str("/"), num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).to(tree)

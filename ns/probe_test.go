@@ -87,3 +87,21 @@ func BenchmarkProbe(b *testing.B) {
 		}
 	}
 }
+
+// What every pod is made with can be had where a pod can be had at all: a probe
+// that says no there is broken itself.
+func TestProbeSeesWhatPodsAreMadeWith(t *testing.T) {
+	f, err := Probe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	testenv.Need(t, "mountns", f.Has("ns.mnt") && f.Has("pivot_root"), f.Find("ns.mnt").Why+f.Find("pivot_root").Why)
+	for _, key := range []string{"call.clone3", "call.openat2", "call.close_range", "mount.proc", "mount.tmpfs", "mount.tree"} {
+		if got := f.Find(key); got.Is != Yes {
+			t.Errorf("%s: got %v (%s), want yes", key, got.Is, got.Why)
+		}
+	}
+	if idmap := f.Find("mount.idmap"); strings.Contains(idmap.Why+idmap.Do, "bad file descriptor") {
+		t.Errorf("mount.idmap: got %q: the probe lost its descriptor", idmap.Why+idmap.Do)
+	}
+}

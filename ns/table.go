@@ -31,6 +31,7 @@ type Table struct {
 	ready  bool            // offsets have become addresses
 
 	sections []section // tables of children, see Spawn
+	inherit  []int     // descriptors that the child keeps beside those of its registers
 	own      int       // calls that are this table's own, before the sections
 }
 
