@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/podlab/podlab/internal/testenv"
 )
 
 func TestProbe(t *testing.T) {
