@@ -39,7 +39,10 @@ func (s SetGID) Calls(t *Table) {
 	t.call(unix.SYS_SETRESGID, num(s.GID), num(s.GID), num(s.GID))
 }
 
-func (s SetGID) Shell() string { return fmt.Sprintf(`P="$P --regid %d"`, s.GID) }
+// setpriv(1) wants to be told about the groups too, even that they stay.
+func (s SetGID) Shell() string {
+	return fmt.Sprintf(`case $P in *groups*) ;; *) P="$P --keep-groups" ;; esac; P="$P --regid %d"`, s.GID)
+}
 
 // SetUID is setresuid(2). Leaving user 0 clears the effective and permitted
 // capabilities, capabilities(7), so what needs them comes before.
