@@ -42,6 +42,16 @@ func SweepChildren() {
 	}
 }
 
+// Processes are those that pick chooses, once.
+func Processes(pick func(pid int) bool) (chosen []int) {
+	for _, pid := range pids() {
+		if pick(pid) {
+			chosen = append(chosen, pid)
+		}
+	}
+	return chosen
+}
+
 // InNamespace picks the processes in the namespace of kind k with that inode
 // number, unless it is the caller's own: then it picks none. A process that has
 // ended is in none.

@@ -32,7 +32,7 @@ func (s *supervisor) writeState() {
 		w := l.Words(s.now())
 		c := ContainerState{State: w.State, Reason: w.Reason, ExitCode: l.Code, Restarts: l.Restarts()}
 		if pid := s.boxes[i].pid; pid > 0 {
-			c.Process = process(pid)
+			c.Process, c.Mount = process(pid), s.boxes[i].mnt
 		}
 		if l.StartedAt > 0 {
 			c.Started = s.began.Add(l.StartedAt)
@@ -143,6 +143,46 @@ func (s *supervisor) removeDir() error {
 		_ = s.dir.Close() // what is left is a lost pod's; podlab rm can try again
 	}
 	return err
+}
+
+// Remove deletes what a lost pod has left. left are processes that may be its:
+// without a PID namespace of their own, they outlive a podlab and a pod stage
+// that were killed together. Nobody can be sure that the mount namespace which
+// they are in is still the one that the pod's state names, so they are not ended.
+func Remove(r *Root, namespace, name string) (left []int, err error) {
+	d, err := r.Adopt(namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	if st, err := d.ReadState(); err == nil {
+		for _, c := range st.Containers {
+			left = append(left, ns.Processes(ns.InNamespace(ns.Mnt, c.Mount))...)
+		}
+	}
+	err = d.Remove()
+	var foreign *ForeignError
+	if errors.As(err, &foreign) {
+		err = removeRange(d)
+	}
+	if err != nil {
+		_ = d.Close() // a lost pod as before
+		return nil, err
+	}
+	return left, nil
+}
+
+// removeRange deletes a directory with files that belong to ids of the caller's
+// range.
+func removeRange(d *Dir) error {
+	h := Host{UID: unix.Getuid(), GID: unix.Getgid()}
+	h.subIDs()
+	if len(h.SubUID) == 0 {
+		return fmt.Errorf("%s: files of a range of ids that this user doesn't have", d.Path)
+	}
+	if err := removeAs(rangeIDs(h), d); err != nil {
+		return fmt.Errorf("%s: %w", d.Path, err)
+	}
+	return d.Remove()
 }
 
 // removeAs empties the directory with rm(1), which follows no symbolic link, in

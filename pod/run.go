@@ -25,7 +25,14 @@ func Run(ctx context.Context, root *Root, p *spec.Pod, in *spec.Input, o Options
 		return st, ctx.Err()
 	}
 	s := &supervisor{began: time.Now(), opts: o, name: p.Name, news: make(chan news, 16)}
-	if s.dir, err = root.Reserve(p.Namespace, p.Name); err != nil {
+	s.dir, err = root.Reserve(p.Namespace, p.Name)
+	var foreign *ForeignError
+	if errors.As(err, &foreign) { // an earlier pod's, of a range of ids
+		if _, err = Remove(root, p.Namespace, p.Name); err == nil {
+			s.dir, err = root.Reserve(p.Namespace, p.Name)
+		}
+	}
+	if err != nil {
 		return st, err
 	}
 	defer func() {

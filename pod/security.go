@@ -66,10 +66,15 @@ func idMaps(p *spec.Pod, h Host, o PlanOptions) (*ns.IDMaps, error) {
 		m := ns.RangeIDs(o.IDBase, idRange)
 		return &ns.IDMaps{UIDs: m, GIDs: m}, checkMapped(p, m, m)
 	case len(h.SubUID) > 0:
-		m := &ns.IDMaps{UIDs: ns.SpreadIDs(0, h.UID, h.SubUID), GIDs: ns.SpreadIDs(0, h.GID, h.SubGID), Helpers: true}
+		m := rangeIDs(h)
 		return m, checkMapped(p, m.UIDs, m.GIDs)
 	}
 	return singleID(p, h)
+}
+
+// rangeIDs gives a pod the caller's own ids as 0 and his range from 1.
+func rangeIDs(h Host) *ns.IDMaps {
+	return &ns.IDMaps{UIDs: ns.SpreadIDs(0, h.UID, h.SubUID), GIDs: ns.SpreadIDs(0, h.GID, h.SubGID), Helpers: true}
 }
 
 const rangeHint = "give yourself a range: apt install uidmap; usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER"

@@ -39,7 +39,8 @@ type Process struct {
 // ContainerState is a container in State.
 type ContainerState struct {
 	Process  `json:"process"` // Pid 0: there is none now
-	State    string           `json:"state"` // Waiting, Running, Terminated
+	Mount    uint64           `json:"mountNamespace,omitempty"` // where its processes are, if it has no PID namespace of its own
+	State    string           `json:"state"`                    // Waiting, Running, Terminated
 	Reason   string           `json:"reason,omitempty"`
 	ExitCode int              `json:"exitCode"` // of the latest end
 	Restarts int              `json:"restarts"`

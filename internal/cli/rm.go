@@ -43,11 +43,15 @@ func rm(u *ui, names []string, root, namespace string) error {
 	defer func() { _ = r.Close() }() // pods that were removed are; nothing is written through it
 	var all []error
 	for _, n := range names {
-		if err := r.Remove(namespace, n); err != nil {
+		left, err := pod.Remove(r, namespace, n)
+		if err != nil {
 			all = append(all, context("rm", notRemoved(r, namespace, n, err)))
 			continue
 		}
 		u.printf("%s removed\n", n)
+		if len(left) > 0 {
+			u.note("warning: processes %v may be what is left of %s, which shared its PID namespace: end them with kill if they are", left, n)
+		}
 	}
 	return errors.Join(all...)
 }
