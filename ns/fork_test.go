@@ -104,8 +104,8 @@ func TestForkReportsTheStep(t *testing.T) {
 	if got, want := err.Error(), "cwd.chdir[x]: chdir /does/not/exist: no such file or directory"; got != want {
 		t.Errorf("got %q; want %q", got, want)
 	}
-	if len(seen) != 1 || seen[0] != 0 {
-		t.Errorf("steps done: got %v; want [0]", seen)
+	if len(seen) != 2 || seen[0] != reportBegin || seen[1] != 0 {
+		t.Errorf("steps done: got %v; want the birth and [0]", seen)
 	}
 	if ws.ExitStatus() != 127 {
 		t.Errorf("exit: got %d; want 127", ws.ExitStatus())

@@ -42,7 +42,7 @@ func withChild(clone Kinds, steps []Step, visit func(pid int) error) error {
 	// A mark says that all went well. End of file alone would say the same of
 	// a child that was killed.
 	all = append(all, Step{"end", rawOp(func(t *Table) {
-		t.mark()
+		t.mark(t.step)
 		t.call(unix.SYS_EXIT_GROUP, num(0))
 	})})
 	t := Compile(all, false)

@@ -33,7 +33,8 @@ type IDMaps struct {
 }
 
 // Reports reads what a newborn says. It ends at execve, or after an error.
-// watch hears of every step that is done, if the table was compiled to say so.
+// watch hears of every step that is done, if the table was compiled to say so,
+// and before the first of the birth, with an index that no step has.
 // A failed child waits for Close.
 type Reports struct {
 	Terminal func(master int)         // takes the master of the child's terminal, if it has one

@@ -96,9 +96,12 @@ func Clock() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// mark reports that the current step is done.
-func (t *Table) mark() {
-	msg := t.words(reportMark<<32|uint64(t.step), 0, 0)
+// reportBegin is the index of the mark before the first step.
+const reportBegin = 1<<32 - 1
+
+// mark reports that step i is done.
+func (t *Table) mark(i int) {
+	msg := t.words(reportMark<<32|uint64(uint32(i)), 0, 0)
 	t.call(unix.SYS_CLOCK_GETTIME, num(unix.CLOCK_MONOTONIC), arg{'m', msg.v + 8})
 	t.call(unix.SYS_WRITE, arg{'r', regReport}, msg, num(24))
 }

@@ -84,11 +84,14 @@ type arg struct {
 func Compile(steps []Step, trace bool) *Table {
 	// A container is some 150 calls: growing the slice costs more than the room.
 	t := &Table{steps: steps, calls: make([]call, 0, 192), mem: make([]byte, 0, 8<<10), regs: regFirst}
+	if trace {
+		t.mark(reportBegin) // the time of birth, from which the first step is measured
+	}
 	for i, s := range steps {
 		t.step = i
 		s.Op.Calls(t)
 		if trace {
-			t.mark()
+			t.mark(i)
 		}
 	}
 	t.link()

@@ -313,6 +313,10 @@ func (s *supervisor) watchBirth(box int, r *ns.Reports, start time.Duration) {
 	if s.opts.Trace {
 		calls, steps := texts(r.Table()), r.Table().Steps()
 		watch = func(i int, at time.Duration) {
+			if i >= len(steps) { // it is born
+				start = at
+				return
+			}
 			s.news <- news{box: box, step: &stepDone{steps[i], calls[i], at - start}}
 			start = at
 		}

@@ -141,7 +141,7 @@ func argsOf(text string) string {
 }
 
 var (
-	markCall = regexp.MustCompile(`^clock_gettime\(CLOCK_MONOTONIC, |^write\(\d+, "(\\.|[^"\\])+\\0\\0\\0\\1\\0\\0\\0`)
+	markCall = regexp.MustCompile(`^clock_gettime\(CLOCK_MONOTONIC, |^write\(\d+, "((\\.|[^"\\])+\\0\\0\\0|\\377\\377\\377\\377)\\1\\0\\0\\0`)
 	ownCall  = regexp.MustCompile(`^rt_sig(action|procmask)\(|^close_range\(\d+, \d+, 0\)`)
 	result   = regexp.MustCompile(`\) += (-?\d+|\?|0x[0-9a-f]+)( .*)?$`)
 )
