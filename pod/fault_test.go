@@ -42,17 +42,20 @@ var faults = [...]struct {
 // bearable are the calls that a pod can do without, now and then, by how strace
 // prints them.
 var bearable = map[string]*regexp.Regexp{
-	"clone":       regexp.MustCompile(`CLONE_VM`),                                     // a thread: the Go runtime tries again
-	"execve":      regexp.MustCompile(`bin/sh`),                                       // it is in the next directory of PATH too
-	"openat":      regexp.MustCompile(`"/sys/|"/proc/|"/etc/|"/lib|"state.json.new"`), // what the machine need not have, and a cache
-	"write":       regexp.MustCompile(`state\.json`),                                  // a cache
-	"renameat":    regexp.MustCompile(`state\.json`),                                  // the same
-	"ioctl":       regexp.MustCompile(`TCGETS`),                                       // is it a terminal?
-	"flock":       regexp.MustCompile(`LOCK_UN`),                                      // close(2) unlocks
-	"close_range": regexp.MustCompile(`, 0( ?<|\))`),                                  // to close early what execve closes
-	"shutdown":    regexp.MustCompile(``),                                             // so does it hang up
-	"sendmsg":     regexp.MustCompile(``),                                             // the stage's last word, when all is known
-	"recvmsg":     regexp.MustCompile(``),                                             // the last order, which is to end
+	"clone":       regexp.MustCompile(`CLONE_VM`),                                               // a thread: the Go runtime tries again
+	"execve":      regexp.MustCompile(`bin/sh`),                                                 // it is in the next directory of PATH too
+	"openat":      regexp.MustCompile(`"/sys/|"/proc/|"/etc/|"/lib|"state.json.new"|/s>, "\."`), // what the machine need not have, and a cache
+	"write":       regexp.MustCompile(`state\.json`),                                            // a cache
+	"renameat":    regexp.MustCompile(`state\.json`),                                            // the same
+	"ioctl":       regexp.MustCompile(`TCGETS`),                                                 // is it a terminal?
+	"flock":       regexp.MustCompile(`LOCK_UN`),                                                // close(2) unlocks
+	"close_range": regexp.MustCompile(`, 0( *<|\))`),                                            // to close early what execve closes
+	"getdents64":  regexp.MustCompile(`/default_fault-`),                                        // removing the directory is tried twice
+	"unlinkat":    regexp.MustCompile(`default_fault-`),                                         // the same
+	"openat2":     regexp.MustCompile(`^ ?openat2\(\d+<[^>]*/default_fault-`),                   // the same
+	"shutdown":    regexp.MustCompile(``),                                                       // so does it hang up
+	"sendmsg":     regexp.MustCompile(``),                                                       // the stage's last word, when all is known
+	"recvmsg":     regexp.MustCompile(``),                                                       // the last order, which is to end
 }
 
 // fault is one failure of one system call: of the when-th of each process, or
@@ -275,6 +278,7 @@ func (r *faulty) hit() (hits []string, newborn, program bool) {
 	runs, hit, begun, programs := map[string]bool{}, map[string]bool{}, map[string]string{}, 0
 	for i, l := range r.log {
 		pid, rest, _ := strings.Cut(l, " ")
+		rest = strings.TrimLeft(rest, " ") // strace aligns short pids
 		if before, ok := strings.CutSuffix(rest, " <unfinished ...>"); ok {
 			begun[pid] = before
 			continue

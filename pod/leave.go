@@ -133,6 +133,9 @@ func (n news) discard() {
 func (s *supervisor) removeDir() error {
 	err := s.dir.Remove()
 	var foreign *ForeignError
+	if err != nil && !errors.As(err, &foreign) {
+		err = s.dir.Remove() // what was short a moment ago, descriptors say, need not be any more
+	}
 	if errors.As(err, &foreign) && s.tree != nil && s.tree.Pod.Attach != nil {
 		if err := removeAs(s.tree.Pod.Attach, s.dir); err != nil {
 			return fmt.Errorf("%s: %w", s.dir.Path, err)
