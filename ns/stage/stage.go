@@ -48,7 +48,9 @@ func init() {
 	syscall.CloseOnExec(socket)
 	// Not dumpable: /proc/PID of the stage, and of its children until they
 	// execve, belongs to root of the host then, and a container can't reach the
-	// program through /proc/PID/exe or its memory. prctl(2), proc(5).
+	// program through /proc/PID/exe or its memory. prctl(2), proc(5). Those that
+	// were forked before this program ran each have a PID namespace of their own,
+	// where no other container can name them.
 	syscall.RawSyscall6(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, 0, 0, 0, 0, 0)
 	setName()
 	s.loop()
