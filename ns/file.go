@@ -281,3 +281,29 @@ func (e Exec) Shell() string {
 	}
 	return b.String()
 }
+
+// OpenFile opens a file to be named by its descriptor later: openat(2) with O_PATH.
+type OpenFile struct {
+	Path string
+	Name string
+}
+
+func (o OpenFile) Calls(t *Table) {
+	t.call(unix.SYS_OPENAT, num(atCWD), t.str(o.Path), num(unix.O_PATH|unix.O_CLOEXEC), num(0)).to(t.named(o.Name))
+}
+
+func (o OpenFile) Shell() string { return "# openat(2) of " + Quote(o.Path) + ", for execveat(2)" }
+
+// ExecFile is execveat(2) of what OpenFile opened under Name, wherever that lies:
+// in the container or not.
+type ExecFile struct {
+	Name string
+	Args []string
+	Env  []string
+}
+
+func (e ExecFile) Calls(t *Table) {
+	t.call(unix.SYS_EXECVEAT, t.named(e.Name), t.str(""), t.list(e.Args), t.list(e.Env), num(unix.AT_EMPTY_PATH))
+}
+
+func (e ExecFile) Shell() string { return "# execveat(2) of " + Quote(e.Name) }

@@ -42,13 +42,14 @@ type cloneArgs struct {
 
 // Fork clones this process with new namespaces and lets the child run the
 // table, whose last call should be execve. fds fill the first registers: report
-// socket, standard input, output, error. It returns at once; what becomes of
-// the child is read from the other end of the report socket (Reports).
+// socket, standard input, output, error, and a pidfd for Setns where there is
+// one. It returns at once; what becomes of the child is read from the other end
+// of the report socket (Reports).
 //
 // The caller must be locked to its thread for as long as the child may live if
 // the table asks for a parent-death signal: prctl(2) PR_SET_PDEATHSIG means the
 // death of the thread that forked, not of the process.
-func (t *Table) Fork(clone Kinds, fds [4]int) (pid, pidfd int, err error) {
+func (t *Table) Fork(clone Kinds, fds []int) (pid, pidfd int, err error) {
 	t.load()
 	var regs [maxRegs]uint64
 	for i, fd := range fds {
@@ -184,6 +185,8 @@ func perform(calls []call, regs *[maxRegs]uint64) (i int, errno uint64) {
 			i += int(c.skip)
 		case c.nr == callAwait && r == 0:
 			return i - base, uint64(syscall.ECANCELED)
+		case c.nr == callFork && r == 0 && a[2] == 0: // the child, which goes on in the same table
+			i = first - 1
 		case c.nr == callFork && r == 0: // the child
 			fds := (*[4]uint64)(unsafe.Add(nil, uintptr(a[2])))
 			closeOthers(fds[:])

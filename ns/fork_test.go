@@ -33,7 +33,7 @@ func birth(t *testing.T, clone Kinds, steps []Step, watch func(int, time.Duratio
 		t.Fatal(err)
 	}
 	defer unix.Close(null)
-	pid, pidfd, err := table.Fork(clone, [4]int{fd, null, int(w.Fd()), null})
+	pid, pidfd, err := table.Fork(clone, []int{fd, null, int(w.Fd()), null})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func BenchmarkFork(b *testing.B) {
 	for b.Loop() {
 		table := Compile([]Step{{"exec", Exec{Path: "/bin/true", Args: []string{"true"}}}}, false)
 		fd, reports, _ := NewReports(table)
-		pid, pidfd, err := table.Fork(0, [4]int{fd, 0, 1, 2})
+		pid, pidfd, err := table.Fork(0, []int{fd, 0, 1, 2})
 		if err != nil {
 			b.Fatal(err)
 		}

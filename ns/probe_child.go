@@ -47,7 +47,7 @@ func withChild(clone Kinds, steps []Step, visit func(pid int) error) error {
 	})})
 	t := Compile(all, false)
 
-	pid, pidfd, err := t.Fork(clone, [4]int{report[1], 0, 1, 2})
+	pid, pidfd, err := t.Fork(clone, []int{report[1], 0, 1, 2})
 	_ = unix.Close(report[1]) // the child's; nothing was written to it
 	if err != nil {
 		return err

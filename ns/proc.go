@@ -141,7 +141,7 @@ func (p *Proc) Start(conn int, trace bool) (*Child, error) {
 		}
 		defer unix.Close(fds[i])
 	}
-	pid, pidfd, err := table.Fork(p.Clone, fds)
+	pid, pidfd, err := table.Fork(p.Clone, fds[:])
 	if err != nil {
 		_ = reports.Close() // nobody is there to be let go
 		return nil, err

@@ -46,6 +46,31 @@ func (s Spawn) Shell() string {
 	return "# clone3(2) of " + s.Clone.String() + ": see the end of this script"
 }
 
+// Refork is clone3(2) once more: the child goes on with the calls that follow,
+// the parent ends. After a Setns that is what it takes to be in a PID namespace:
+// a process keeps its own for life, pid_namespaces(7). The child's parent is the
+// parent's parent (CLONE_PARENT), and it has no signal of its own to send when it
+// ends: it takes its sibling's, the kernel says. The parent reports its pid, as
+// the parent counts, with its pidfd (Reports.Forked).
+type Refork struct{}
+
+func (Refork) Calls(t *Table) {
+	msg := t.words(reportForked<<32, 0, 0)
+	hdr, rights := t.message(msg)
+	args := cloneArgs{flags: unix.CLONE_PIDFD | unix.CLONE_PARENT}
+	at := t.block(bytesOf(&args))
+	t.point(at.v+uint64(unsafe.Offsetof(args.pidfd)), rights)
+	pid, fork := t.newReg(), len(t.calls)
+	t.call(callFork, at, num(0), num(0)).to(pid)
+	t.call(callStore, arg{'m', msg.v + 8}, pid)
+	t.call(unix.SYS_SENDMSG, arg{'r', regReport}, hdr, num(unix.MSG_NOSIGNAL))
+	t.call(unix.SYS_EXIT_GROUP, num(0))
+	t.free(pid)
+	t.calls[fork].args[1] = uint64(len(t.calls))
+}
+
+func (Refork) Shell() string { return "# clone3(2) with CLONE_PARENT: nsenter(1) forks too" }
+
 // message is a struct msghdr for a report with one descriptor; the descriptor
 // itself belongs at rights.
 func (t *Table) message(report arg) (hdr, rights arg) {

@@ -54,7 +54,8 @@ const (
 	regStdin
 	regStdout
 	regStderr
-	regFirst // the first free one
+	regTarget // pidfd of the process whose namespaces Setns joins
+	regFirst  // the first free one
 
 	maxRegs = 1024
 

@@ -36,7 +36,7 @@ var syscalls = [...]struct {
 	{unix.SYS_SETRESGID, "setresgid", "JJJ"}, {unix.SYS_PRCTL, "prctl", "PC"}, {unix.SYS_CAPSET, "capset", "hu"},
 	{unix.SYS_SETSID, "setsid", ""}, {unix.SYS_RT_SIGACTION, "rt_sigaction", "gBpd"}, {unix.SYS_RT_SIGPROCMASK, "rt_sigprocmask", "1Wpd"},
 	{unix.SYS_EXECVE, "execve", "sap"}, {unix.SYS_EXECVEAT, "execveat", "fsapE"}, {unix.SYS_CLOCK_GETTIME, "clock_gettime", "dp"},
-	{unix.SYS_GETPPID, "getppid", ""}, {unix.SYS_SENDMSG, "sendmsg", "fpF"}, {unix.SYS_UNSHARE, "unshare", "c"}, {unix.SYS_FCHDIR, "fchdir", "f"}, {unix.SYS_KEYCTL, "keyctl", "jp"},
+	{unix.SYS_GETPPID, "getppid", ""}, {unix.SYS_SENDMSG, "sendmsg", "fpF"}, {unix.SYS_UNSHARE, "unshare", "c"}, {unix.SYS_SETNS, "setns", "fc"}, {unix.SYS_EXIT_GROUP, "exit_group", "d"}, {unix.SYS_FCHDIR, "fchdir", "f"}, {unix.SYS_KEYCTL, "keyctl", "jp"},
 	{callFork, "clone3", "kL"}, {callAwait, "read", "fpd"},
 }
 
@@ -187,7 +187,7 @@ func (t *Table) regName(c *call, j int, r uint64) string {
 		}
 	}
 	if r < regFirst {
-		return [...]string{"<report>", "<stdin>", "<stdout>", "<stderr>"}[r]
+		return [...]string{"<report>", "<stdin>", "<stdout>", "<stderr>", "<target>"}[r]
 	}
 	return "<fd>"
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,7 @@ type MessageKind uint8
 const (
 	MsgStart   MessageKind = iota + 1 // supervisor: fork container ID with Arg as its Kinds and the table in Data; descriptors: report, stdin, stdout, stderr
 	MsgAdopt                          // supervisor: container ID is a child already; Arg is its pid
+	MsgExec                           // supervisor: as MsgStart, for a table that joins a container with Setns and goes on in a child (Refork), which MsgAdopt will name; one more descriptor: the container's pidfd
 	MsgSignal                         // supervisor: send signal Arg to container ID
 	MsgStarted                        // stage: container ID is forked; descriptor: its pidfd
 	MsgExited                         // stage: container ID ended; Arg is its wait status
@@ -39,6 +41,7 @@ type Message struct {
 // Conn is one end of the socket.
 type Conn struct {
 	fd  int
+	raw syscall.RawConn // of NewPollConn
 	buf []byte
 }
 
@@ -49,8 +52,15 @@ const (
 	maxFDs    = 8
 )
 
-// NewConn speaks over fd, which it owns from now on.
+// NewConn speaks over fd, which it owns from now on. Waiting blocks a thread.
 func NewConn(fd int) *Conn { return &Conn{fd: fd} }
+
+// NewPollConn speaks over f, whose descriptor is nonblocking and which stays the
+// caller's: waiting costs no thread, f's deadlines count, and closing f ends it.
+func NewPollConn(f *os.File) (*Conn, error) {
+	raw, err := f.SyscallConn()
+	return &Conn{fd: -1, raw: raw}, err
+}
 
 // Close hangs up.
 func (c *Conn) Close() error { return unix.Close(c.fd) }
@@ -87,15 +97,41 @@ func (c *Conn) Send(m Message) error {
 
 func (c *Conn) sendPacket(p, rights []byte) error {
 	for {
-		err := unix.Sendmsg(c.fd, p, rights, nil, unix.MSG_NOSIGNAL)
+		err := c.sendmsg(p, rights)
 		if err != unix.EINTR {
 			return err
 		}
 	}
 }
 
+func (c *Conn) sendmsg(p, rights []byte) (err error) {
+	if c.raw == nil {
+		return unix.Sendmsg(c.fd, p, rights, nil, unix.MSG_NOSIGNAL)
+	}
+	if werr := c.raw.Write(func(fd uintptr) bool {
+		err = unix.Sendmsg(int(fd), p, rights, nil, unix.MSG_NOSIGNAL)
+		return err != unix.EAGAIN
+	}); werr != nil {
+		return werr
+	}
+	return err
+}
+
+func (c *Conn) recvmsg(p, oob []byte) (n, oobn, flags int, err error) {
+	if c.raw == nil {
+		n, oobn, flags, _, err = unix.Recvmsg(c.fd, p, oob, unix.MSG_CMSG_CLOEXEC)
+		return n, oobn, flags, err
+	}
+	if rerr := c.raw.Read(func(fd uintptr) bool {
+		n, oobn, flags, _, err = unix.Recvmsg(int(fd), p, oob, unix.MSG_CMSG_CLOEXEC)
+		return err != unix.EAGAIN
+	}); rerr != nil {
+		return 0, 0, 0, rerr
+	}
+	return n, oobn, flags, err
+}
+
 // Recv waits for the next message. io.EOF means that the other side is gone.
-// It blocks its thread.
 func (c *Conn) Recv() (Message, error) {
 	if c.buf == nil {
 		c.buf = make([]byte, packetLen)
@@ -103,7 +139,7 @@ func (c *Conn) Recv() (Message, error) {
 	var m Message
 	for {
 		oob := make([]byte, unix.CmsgSpace(4*maxFDs))
-		n, oobn, flags, _, err := unix.Recvmsg(c.fd, c.buf, oob, unix.MSG_CMSG_CLOEXEC)
+		n, oobn, flags, err := c.recvmsg(c.buf, oob)
 		switch {
 		case err == unix.EINTR:
 			continue

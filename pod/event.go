@@ -41,13 +41,14 @@ type Event struct {
 
 // Options are what Run needs beside the manifest.
 type Options struct {
-	Rootfs  string                                        // PlanOptions.Rootfs
-	Restart string                                        // PlanOptions.Restart
-	Trace   bool                                          // report every step (EventStep)
-	Watch   func(Event)                                   // called from one goroutine, never after Run has returned
-	Output  func(container string, stderr bool) io.Writer // where a container's lines go; called at every start
-	Stdin   *os.File                                      // for the containers with stdin: true; nil is /dev/null
-	Kill    <-chan struct{}                               // closed: SIGKILL at once. ctx's end is the gentle way
+	Rootfs   string                                        // PlanOptions.Rootfs
+	Restart  string                                        // PlanOptions.Restart
+	Trace    bool                                          // report every step (EventStep)
+	Watch    func(Event)                                   // called from one goroutine, never after Run has returned
+	Output   func(container string, stderr bool) io.Writer // where a container's lines go; called at every start
+	Stdin    *os.File                                      // for the containers with stdin: true; nil is /dev/null
+	Detached bool                                          // the control socket is there before the first container
+	Kill     <-chan struct{}                               // closed: SIGKILL at once. ctx's end is the gentle way
 }
 
 // Status is how a pod ended.

@@ -18,6 +18,13 @@ import (
 // that it can't be written is no reason to stop a pod.
 func (s *supervisor) writeState() {
 	s.dirty = false
+	if err := s.dir.WriteState(s.state()); err != nil {
+		s.emit(Event{Kind: EventStep, Step: ns.Step{Key: "pod.state"}, Err: err})
+	}
+}
+
+// state is the pod as others may see it.
+func (s *supervisor) state() State {
 	out := s.tree.Policy.Outcome(s.lives)
 	st := State{
 		Namespace: s.tree.Namespace, Name: s.tree.Name, UID: s.tree.UID,
@@ -42,9 +49,7 @@ func (s *supervisor) writeState() {
 		}
 		st.Containers[s.boxes[i].plan.Name] = c
 	}
-	if err := s.dir.WriteState(st); err != nil {
-		s.emit(Event{Kind: EventStep, Step: ns.Step{Key: "pod.state"}, Err: err})
-	}
+	return st
 }
 
 // process is pid with the time that it started, in clock ticks since the
@@ -67,6 +72,9 @@ func (s *supervisor) down() {
 	for _, b := range s.boxes {
 		b.kill()
 	}
+	for _, x := range s.execs {
+		x.kill()
+	}
 	if s.stage != nil {
 		s.bury()
 	}
@@ -87,6 +95,9 @@ func (s *supervisor) down() {
 	}
 	for _, b := range s.boxes {
 		b.close()
+	}
+	for _, x := range s.execs {
+		x.close()
 	}
 	if s.stage != nil {
 		_ = unix.Close(s.stage.Pidfd)
@@ -119,6 +130,9 @@ func (s *supervisor) bury() {
 func (n news) discard() {
 	if n.forked != nil {
 		_ = unix.Close(n.forked.pidfd) // nobody else has it
+	}
+	if n.terminal != nil {
+		_ = unix.Close(*n.terminal) // likewise
 	}
 	if n.msg != nil {
 		for _, fd := range n.msg.FDs {

@@ -30,6 +30,8 @@ type Container struct {
 	Exec  ns.Exec // the last step of Proc
 	Stdin bool    // it reads the caller's standard input
 	TTY   bool    // it has a terminal
+
+	become steps // of Proc: how its process becomes who it is to be, for those that join it
 }
 
 // PlanOptions is what the command line adds to the manifest.
@@ -274,9 +276,11 @@ func (pl *planner) planContainer(c *spec.Container) (Container, error) {
 	} else {
 		in.add("cwd.mkdir", ns.MkdirIn{Dir: ".", Path: cwd, Mode: 0o755})
 	}
+	join := len(in)
 	in.add("cwd.chdir", ns.ChdirIn{Path: cwd})
 	in.add("umask.set", ns.Umask{Mask: 0o22})
 	pl.credentials(c, &in)
+	become := in[join:len(in):len(in)]
 	if c.TTY {
 		in.add("stdio.terminal", ns.Terminal{})
 	} else {
@@ -289,6 +293,8 @@ func (pl *planner) planContainer(c *spec.Container) (Container, error) {
 		Exec:  exec,
 		Stdin: c.Stdin,
 		TTY:   c.TTY,
+
+		become: become,
 	}, nil
 }
 

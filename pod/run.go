@@ -24,7 +24,7 @@ func Run(ctx context.Context, root *Root, p *spec.Pod, in *spec.Input, o Options
 	if ctx.Err() != nil {
 		return st, ctx.Err()
 	}
-	s := &supervisor{began: time.Now(), opts: o, name: p.Name, news: make(chan news, 16)}
+	s := &supervisor{began: time.Now(), opts: o, name: p.Name, news: make(chan news, 16), execs: map[int]*execution{}}
 	s.dir, err = root.Reserve(p.Namespace, p.Name)
 	var foreign *ForeignError
 	if errors.As(err, &foreign) { // an earlier pod's, of a range of ids
@@ -39,6 +39,7 @@ func Run(ctx context.Context, root *Root, p *spec.Pod, in *spec.Input, o Options
 		if err2 := s.removeDir(); err == nil && err2 != nil {
 			err = err2
 		}
+		s.control.close()
 	}()
 	if err := s.begin(p, in); err != nil {
 		return st, err
@@ -80,6 +81,11 @@ func (s *supervisor) begin(p *spec.Pod, in *spec.Input) error {
 	if err := s.plan(p, host, po); err != nil {
 		return err
 	}
+	if s.opts.Detached {
+		if err := s.openControl(); err != nil {
+			return s.named(err)
+		}
+	}
 	for _, note := range s.tree.Notes {
 		s.emit(Event{Kind: EventNote, Msg: note})
 	}
@@ -119,13 +125,18 @@ type supervisor struct {
 	end    syscall.WaitStatus // of the stage
 	buried chan struct{}      // closed: the stage is dead, and its parent's thread is free
 
+	control  control
+	execs    map[int]*execution // by their numbers
+	lastExec int
+
 	dirty bool // state.json is behind
 	fault error
 	work  sync.WaitGroup // goroutines that read
 }
 
 // stageBirth is whom news is about that isn't a container, which have numbers
-// from 0: the pod stage, until its program runs, and its end.
+// from 0, nor an execution (firstExec): the pod stage, until its program runs, and
+// its end.
 const stageBirth = -1
 
 // news is what a goroutine has to tell: exactly one field beside box is set.
@@ -137,7 +148,8 @@ type news struct {
 	msg  *ns.Message // from the stage
 	gone bool        // the stage has hung up
 
-	forked *forked // it was forked by the stage on its way
+	forked   *forked // it was forked by the stage on its way, or for an exec
+	terminal *int    // the master of the terminal of an exec
 }
 
 type forked struct{ pid, pidfd int } // the pid as the stage counts

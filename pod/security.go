@@ -129,8 +129,9 @@ func (pl *planner) needsAmbient() bool {
 	return pl.single() && pl.ids.UIDs[0].Inside != 0
 }
 
-// stageCaps is what making a container takes.
-const stageCaps = ns.DefaultCaps | 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_NET_ADMIN
+// stageCaps is what making a container takes, and joining one whose process has
+// made itself undumpable (ptrace(2), PTRACE_MODE_READ).
+const stageCaps = ns.DefaultCaps | 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_SYS_PTRACE
 
 // owner is the option of a tmpfs that gives it to the pod's root. Without it
 // the file system belongs to whoever mounts it, who may be nobody in the pod.

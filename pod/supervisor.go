@@ -53,10 +53,17 @@ func (s *supervisor) loop(ctx context.Context) error {
 		select {
 		case n := <-s.news:
 			s.hear(n)
+		case a := <-s.control.asked: // nil, and never ready, until the socket is there
+			s.hearAsked(a)
 		case <-timer.C:
 			s.all(LifeEvent{Kind: LifeTick})
 		case <-save.C:
 			s.writeState()
+			if s.control.listener == nil {
+				if err := s.openControl(); err != nil {
+					s.emit(Event{Kind: EventNote, Msg: "nobody can exec into this pod: " + err.Error()})
+				}
+			}
 		case <-stop:
 			stop = nil
 			s.emit(Event{Kind: EventStop, Took: s.tree.Policy.Grace})
@@ -130,6 +137,8 @@ func (s *supervisor) feed(i int, e LifeEvent) {
 // hear is one piece of news.
 func (s *supervisor) hear(n news) {
 	switch {
+	case n.box >= firstExec:
+		s.hearExec(n)
 	case n.step != nil:
 		name := ""
 		if n.box >= 0 {

@@ -71,14 +71,17 @@ func end(code int) {
 type stage struct {
 	conn     *ns.Conn
 	children []child
-	orphans  int // readable when there may be orphans to be waited for; -1: there are none
+	orphans  int  // readable when there may be orphans to be waited for; -1: there are none
+	ripe     bool // it's time to look for orphans that have ended
+	expected int  // children that were ordered to be forked by a child, and not named yet
 }
 
 // child is the first process of a container.
 type child struct {
 	container uint32
 	pid       int
-	pidfd     int // readable when the process has ended, pidfd_open(2)
+	pidfd     int  // readable when the process has ended, pidfd_open(2)
+	midway    bool // it is to fork the one that counts, and end
 }
 
 // loop is the life of the stage: orders in, news out, until the supervisor
@@ -97,9 +100,7 @@ func (s *stage) loop() {
 			var b [64]byte
 			_, _ = syscall.Read(s.orphans, b[:]) // what counts is that something came
 		}
-		if s.orphans >= 0 && (reaped || fds[1].Revents != 0) {
-			reapOrphans(s.children) // those behind a container's zombie too
-		}
+		s.ripe = s.ripe || reaped || fds[1].Revents != 0
 		if fds[0].Revents != 0 {
 			m, err := s.conn.Recv()
 			if err == io.EOF {
@@ -110,6 +111,12 @@ func (s *stage) loop() {
 			}
 			s.obey(m)
 		}
+		// Not while one of the children isn't known as such: who reaps it finds
+		// out how it ended.
+		if s.ripe && s.orphans >= 0 && s.expected == 0 {
+			s.ripe = false
+			reapOrphans(s.children) // those behind a container's zombie too
+		}
 	}
 }
 
@@ -118,7 +125,7 @@ func (s *stage) obey(m ns.Message) {
 	switch m.Kind {
 	case ns.MsgAdopt:
 		s.adopt(m)
-	case ns.MsgStart:
+	case ns.MsgStart, ns.MsgExec:
 		s.start(m)
 	case ns.MsgSignal:
 		for _, c := range s.children {
@@ -130,15 +137,16 @@ func (s *stage) obey(m ns.Message) {
 }
 
 // adopt takes a child for what it is: it was forked on the way here, before
-// this program ran.
+// this program ran, or by a child that has ended.
 func (s *stage) adopt(m ns.Message) {
 	pid := int(m.Arg)
+	s.expected = max(0, s.expected-1)
 	pidfd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		s.tell(ns.Message{Kind: ns.MsgFailed, ID: m.ID, Arg: uint64(ns.Errno(err))})
 		return
 	}
-	s.children = append(s.children, child{m.ID, pid, pidfd})
+	s.children = append(s.children, child{container: m.ID, pid: pid, pidfd: pidfd})
 }
 
 // start forks a container. What happens in it the supervisor hears from the
@@ -146,17 +154,24 @@ func (s *stage) adopt(m ns.Message) {
 func (s *stage) start(m ns.Message) {
 	defer closeAll(m.FDs) // the child has its own
 	table, err := ns.DecodeTable(m.Data)
-	if err != nil || len(m.FDs) != 4 {
+	exec := m.Kind == ns.MsgExec
+	if err != nil || len(m.FDs) != 4 && !exec || len(m.FDs) != 5 && exec {
 		s.tell(ns.Message{Kind: ns.MsgFailed, ID: m.ID, Arg: uint64(syscall.EPROTO)})
 		return
 	}
-	s.expectOrphans(ns.Kinds(m.Arg))
-	pid, pidfd, err := table.Fork(ns.Kinds(m.Arg), [4]int(m.FDs))
+	if !exec {
+		s.expectOrphans(ns.Kinds(m.Arg))
+	}
+	pid, pidfd, err := table.Fork(ns.Kinds(m.Arg), m.FDs)
 	if err != nil {
 		s.tell(ns.Message{Kind: ns.MsgFailed, ID: m.ID, Arg: uint64(ns.Errno(err))})
 		return
 	}
-	s.children = append(s.children, child{m.ID, pid, pidfd})
+	s.children = append(s.children, child{m.ID, pid, pidfd, exec})
+	if exec {
+		s.expected++
+		return
+	}
 	s.tell(ns.Message{Kind: ns.MsgStarted, ID: m.ID, FDs: []int{pidfd}})
 }
 
@@ -178,6 +193,12 @@ func (s *stage) reap(polled []unix.PollFd) (any bool) {
 		var ws syscall.WaitStatus
 		_, _ = syscall.Wait4(c.pid, &ws, 0, nil) // it has ended, and nobody else waits for it
 		_ = syscall.Close(c.pidfd)               // the supervisor has its own
+		if c.midway && ws == 0 {
+			continue // whom it has forked is about to be named
+		}
+		if c.midway {
+			s.expected--
+		}
 		s.tell(ns.Message{Kind: ns.MsgExited, ID: c.container, Arg: uint64(ws)})
 	}
 	any = len(alive) < len(s.children)
