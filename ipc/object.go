@@ -1,0 +1,121 @@
+package ipc
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"time"
+)
+
+// Kind is a kind of IPC object.
+type Kind string
+
+// The six kinds. The first four follow the IPC namespace, the last two are files in /dev/shm and follow its mount.
+const (
+	KindShm      Kind = "shm"
+	KindSem      Kind = "sem"
+	KindMsg      Kind = "msg"
+	KindQueue    Kind = "mq"
+	KindShared   Kind = "posix-shm"
+	KindNamedSem Kind = "posix-sem"
+)
+
+// Kinds returns all kinds in order.
+func Kinds() []Kind {
+	return []Kind{KindShm, KindSem, KindMsg, KindQueue, KindShared, KindNamedSem}
+}
+
+// SystemV tells whether objects of the kind have a key and an identifier rather than a name.
+func (k Kind) SystemV() bool { return k == KindShm || k == KindSem || k == KindMsg }
+
+// Object is one IPC object, with what its kind has of this.
+type Object struct {
+	Kind Kind   `json:"kind"`
+	Key  Key    `json:"key,omitempty"`  // System V; Private for one without a key
+	ID   int    `json:"id"`             // System V
+	Name string `json:"name,omitempty"` // POSIX: "/jobs"
+
+	Mode       fs.FileMode `json:"-"` // the low 9 bits; in JSON "0600"
+	UID        int         `json:"uid"`
+	GID        int         `json:"gid"`
+	CreatorUID int         `json:"creatorUid"` // who made it; for a POSIX object the same as UID
+	CreatorGID int         `json:"creatorGid"`
+
+	Size     int64 `json:"size"`               // bytes: of the memory; of the messages in a queue; of a semaphore's file; 0 for sem
+	Resident int64 `json:"resident,omitempty"` // bytes of shm and posix-shm that are in memory
+	Swapped  int64 `json:"swapped,omitempty"`  // and of shm, that are in swap space
+
+	Attached   int  `json:"attached"`             // shm: how many mappings; others don't know
+	Messages   int  `json:"messages"`             // msg, mq
+	Semaphores int  `json:"semaphores,omitempty"` // sem: how many in the set
+	Unreadable bool `json:"unreadable,omitempty"` // the caller may not read it, so what follows, and of an mq what it holds, is unknown
+
+	Values      []int `json:"values,omitempty"`      // sem, posix-sem; nil if unknown
+	Waiting     int   `json:"waiting,omitempty"`     // posix-sem: who waits, or was killed waiting
+	MaxMessages int64 `json:"maxMessages,omitempty"` // mq
+	MessageSize int64 `json:"messageSize,omitempty"` // mq
+	NotifyPid   int   `json:"notifyPid,omitempty"`   // mq: who is told when a message arrives, mq_notify(3)
+
+	// As the PID namespace of who listed sees them: 0 for a process that isn't in it. Kernels keep these numbers when
+	// the process has ended. A file has none.
+	CreatorPid     int `json:"creatorPid,omitempty"`     // shm
+	LastPid        int `json:"lastPid,omitempty"`        // shm: the last shmat or shmdt
+	LastSendPid    int `json:"lastSendPid,omitempty"`    // msg
+	LastReceivePid int `json:"lastReceivePid,omitempty"` // msg
+
+	Removed bool `json:"removed,omitempty"` // shm: IPC_RMID while it was attached; gone with the last detach
+	Locked  bool `json:"locked,omitempty"`  // shm: not to be swapped out
+
+	// The zero time: never yet.
+	ChangeTime  time.Time `json:"changeTime,omitzero"`  // made, or its owner or mode changed
+	AttachTime  time.Time `json:"attachTime,omitzero"`  // shm
+	DetachTime  time.Time `json:"detachTime,omitzero"`  // shm
+	OpTime      time.Time `json:"opTime,omitzero"`      // sem
+	SendTime    time.Time `json:"sendTime,omitzero"`    // msg
+	ReceiveTime time.Time `json:"receiveTime,omitzero"` // msg
+	AccessTime  time.Time `json:"accessTime,omitzero"`  // files, queues too
+	ModifyTime  time.Time `json:"modifyTime,omitzero"`
+
+	Inode uint64 `json:"inode,omitempty"` // files; of shm, the ID is what /proc/PID/maps has for an inode
+	Dev   uint64 `json:"dev,omitempty"`
+}
+
+// Title is what a user calls the object: "key 0x6a6f6273", "id 3" where there is no key, "/jobs".
+func (o Object) Title() string {
+	switch {
+	case !o.Kind.SystemV():
+		return o.Name
+	case o.Key == Private:
+		return "id " + strconv.Itoa(o.ID)
+	}
+	return "key " + o.Key.String()
+}
+
+// plain is Object without its methods.
+type plain Object
+
+type objectJSON struct {
+	plain
+	Mode string `json:"mode"`
+}
+
+// MarshalJSON writes the mode in octal, as everybody reads it.
+func (o Object) MarshalJSON() ([]byte, error) {
+	return json.Marshal(objectJSON{plain(o), fmt.Sprintf("%04o", o.Mode.Perm())})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (o *Object) UnmarshalJSON(data []byte) error {
+	var j objectJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	mode, err := strconv.ParseUint(j.Mode, 8, 9)
+	if err != nil {
+		return fmt.Errorf("mode %q: %w", j.Mode, err)
+	}
+	*o = Object(j.plain)
+	o.Mode = fs.FileMode(mode)
+	return nil
+}
