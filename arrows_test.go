@@ -20,8 +20,9 @@ const module = "github.com/podlab/podlab"
 // own affair. docs/architecture.md draws the same picture.
 var arrows = map[string][]string{
 	".":               {"internal/cli", "ns/stage"},
-	"internal/cli":    {"internal/lesson", "docs", "examples", "pod", "pod/spec", "cgroup", "ns", "ipc"},
+	"internal/cli":    {"internal/lesson", "internal/matrix", "docs", "examples", "pod", "pod/spec", "cgroup", "ns", "ipc"},
 	"internal/lesson": {},
+	"internal/matrix": {"ipc"},
 	"docs":            {},
 	"examples":        {},
 	"pod":             {"pod/spec", "cgroup", "ns"},

@@ -1,0 +1,85 @@
+package matrix
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Facts are the numbers of a viewpoint that decide what it can reach.
+type Facts struct {
+	PID      int      `json:"pid"` // as the viewpoint counts
+	IPC      uint64   `json:"ipc"`
+	Net      uint64   `json:"net"`
+	Mount    uint64   `json:"mnt"`
+	User     uint64   `json:"user"`
+	Shm      File     `json:"shm"`              // the directory /dev/shm
+	Loopback bool     `json:"loopback"`         // the interface lo is up
+	Volume   *Located `json:"volume,omitempty"` // the owner's volume, if it has one
+}
+
+// File is a file's identity: no two files that exist at the same time have the same two numbers (inode(7)). The zero
+// File is none. A device number tells file systems apart across mount namespaces: it is the kernel's, not the namespace's.
+type File struct {
+	Dev uint64 `json:"dev"`
+	Ino uint64 `json:"ino"`
+}
+
+// Exists tells whether f is a file.
+func (f File) Exists() bool { return f != File{} }
+
+// String is the device as mountinfo writes it, and the inode: "0:57 inode 1".
+func (f File) String() string {
+	if !f.Exists() {
+		return "none"
+	}
+	return fmt.Sprintf("%s inode %d", f.Device(), f.Ino)
+}
+
+// Device is the device as mountinfo writes it: "0:57".
+func (f File) Device() string {
+	if !f.Exists() {
+		return "none"
+	}
+	return strconv.FormatUint(uint64(unix.Major(f.Dev)), 10) + ":" + strconv.FormatUint(uint64(unix.Minor(f.Dev)), 10)
+}
+
+// Located is a file and the path that leads to it, or doesn't.
+type Located struct {
+	Path  string `json:"path"`
+	File  File   `json:"file"`            // none: the path leads nowhere
+	Errno string `json:"errno,omitempty"` // and why
+}
+
+// identify is the identity of what path names.
+func identify(path string) (File, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return File{}, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return File{Dev: st.Dev, Ino: st.Ino}, nil
+}
+
+// readFacts reads the numbers of the calling process.
+func readFacts() (Facts, error) {
+	f := Facts{PID: os.Getpid()}
+	for _, n := range []struct {
+		name string
+		to   *uint64
+	}{{"ipc", &f.IPC}, {"net", &f.Net}, {"mnt", &f.Mount}, {"user", &f.User}} {
+		// The inode that the link leads to is the namespace's number (namespaces(7)).
+		file, err := identify("/proc/self/ns/" + n.name)
+		if err != nil {
+			return f, err
+		}
+		*n.to = file.Ino
+	}
+	f.Shm, _ = identify("/dev/shm") // none is a fact as well
+	if lo, err := net.InterfaceByName("lo"); err == nil {
+		f.Loopback = lo.Flags&net.FlagUp != 0
+	}
+	return f, nil
+}
