@@ -1,0 +1,235 @@
+package lesson
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+)
+
+// play runs a page, and returns what the player would count.
+func play(t *testing.T, text string) (Tally, []Result) {
+	t.Helper()
+	l, err := Parse("docs/x.md", []byte("# t\n\n```console\n"+text+"```\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewRun(l, place(t))
+	r.Timeout = 10 * time.Second
+	var tally Tally
+	var all []Result
+	for _, p := range l.Parts {
+		for _, c := range p.Claims {
+			res, err := r.Do(t.Context(), c, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tally.Add(res)
+			all = append(all, res)
+		}
+	}
+	return tally, all
+}
+
+// place is one with a podlab that writes down how it was called, and closed at the end.
+func place(t *testing.T) *Place {
+	t.Helper()
+	podlab := t.TempDir() + "/podlab"
+	if err := os.WriteFile(podlab, []byte("#!/bin/sh\necho podlab \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewPlace(podlab, fstest.MapFS{"examples/a.yaml": {Data: []byte("kind: Pod\n")}}, "PODLAB_WITHOUT=ipc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(p.dir); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", p.dir, err)
+		}
+	})
+	return p
+}
+
+func TestRunAsPredicted(t *testing.T) {
+	tally, _ := play(t, strings.Join([]string{
+		"$ echo one; echo two >&2; echo three", "one", "two", "three",
+		"! echo no; exit 3", "no",
+		"$ podlab run x.yaml", "podlab run x.yaml",
+		"$ cat examples/a.yaml", "kind: Pod",
+		"$ echo $PODLAB_WITHOUT $NO_COLOR $LC_ALL", "ipc 1 C",
+		"$ echo <hello >there \\", "> || true", "...",
+		"$ true",
+		"$ echo at ipc:[5]", "at ipc:[<IPC>]",
+		"$ echo ipc:[5]; echo ipc:[6]", "ipc:[<IPC>]", "ipc:[<OTHER>]",
+		"$ cat", // standard input is empty
+	}, "\n")+"\n")
+	for _, f := range tally.Faults {
+		t.Error(f)
+	}
+	if tally.Checked != 10 || tally.String() != "10 claims checked, all as predicted" {
+		t.Errorf("got %s", &tally)
+	}
+}
+
+// Every way of not being as predicted is told, with the line of the page.
+func TestRunFaults(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"$ echo a\nb\n", "docs/x.md:5: $ echo a\nno line like: b\ngot:\na\nwant:\nb"},
+		{"$ echo a; echo b; echo c\na\nB\nc\n", "docs/x.md:6: $ echo a; echo b; echo c\nno line like: B"},
+		{"$ echo a\n", "docs/x.md:4: $ echo a\nit printed more than that"},
+		{"! true\n", "docs/x.md:4: ! true\nit succeeded, and should fail"},
+		{"$ exit 3\n", "docs/x.md:4: $ exit 3\nit failed (exit status 3), and should succeed"},
+		{"$ kill -9 $$\n", "it failed (signal: killed)"},
+		{"$ echo 5 5\n<A> <B>\n", "docs/x.md:5: $ echo 5 5\n<B> is \"5\" here, and so is <A> in line 5"},
+		{"$ echo 5; echo 6\n<A>\n<A>\n", "docs/x.md:6: $ echo 5; echo 6\n<A> is \"6\" here, and \"5\" in line 5"},
+		{"$ cat </dev/zero\n...\n", "it printed more than 1048576 bytes"},
+		{"$ sleep 60 &\n", "it left a process in the background that holds its output open"},
+		{"$ no-such-command\n", "it failed (exit status 127), and should succeed"},
+	} {
+		tally, _ := play(t, c.text)
+		if len(tally.Faults) != 1 || !strings.Contains(tally.Faults[0].Error(), c.want) {
+			t.Errorf("%q:\ngot  %.300q\nwant %q", c.text, tally.Faults, c.want)
+		}
+		if want := "1 claim checked, 1 not as predicted"; tally.String() != want {
+			t.Errorf("%q: got %q, want %q", c.text, &tally, want)
+		}
+	}
+}
+
+func TestRunIsShownLive(t *testing.T) {
+	l, err := Parse("x.md", []byte("# t\n```console\n$ echo first; cat fifo; echo last\nfirst\nlast\n```\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := place(t)
+	if out, err := p.command(t.Context(), "mkfifo fifo").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	// The command goes on only when its first line has been seen.
+	seen := writer(func(b []byte) {
+		if string(b) == "first\n" {
+			if err := p.command(t.Context(), ": >fifo").Run(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	res, err := NewRun(l, p).Do(t.Context(), l.Parts[1].Claims[0], seen)
+	if err != nil || res.Fault != nil {
+		t.Errorf("got %v, %v", err, res.Fault)
+	}
+}
+
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) { w(p); return len(p), nil }
+
+// A command that takes for ever ends with its time, or with the player's, and
+// takes its children along.
+func TestRunEnds(t *testing.T) {
+	l, err := Parse("x.md", []byte("# t\n```console\n$ echo go; sleep 60 | cat\n```\n## Afterwards\n```console\n$ echo gone >left\n```\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := place(t)
+	r := NewRun(l, p)
+	r.Timeout = 50 * time.Millisecond
+	c := l.Parts[1].Claims[0]
+	if res, err := r.Do(t.Context(), c, nil); err != nil || res.Fault == nil || !strings.Contains(res.Fault.Why, "still ran after 50ms") {
+		t.Errorf("timeout: got %+v, %v", res, err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	interrupted := errors.New("interrupted")
+	r.Timeout = patience
+	if _, err := r.Do(ctx, c, writer(func([]byte) { cancel(interrupted) })); !errors.Is(err, interrupted) {
+		t.Errorf("interrupted: got %v", err)
+	}
+	r.Afterwards()
+	if got, err := os.ReadFile(p.work + "/left"); err != nil || string(got) != "gone\n" {
+		t.Errorf("afterwards: got %q, %v", got, err)
+	}
+}
+
+// What works in a place is ended with it; what only looks like it isn't.
+func TestPlaceCloses(t *testing.T) {
+	p := place(t)
+	neighbour := p.dir + "x"
+	if err := os.Mkdir(neighbour, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Remove(neighbour) })
+	inside := p.command(t.Context(), "echo; exec cat fifo")
+	inside.Dir = p.work
+	beside := p.command(t.Context(), "exec cat")
+	beside.Dir = neighbour
+	in, err := beside.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := p.command(t.Context(), "mkfifo fifo").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	ready, err := inside.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cmd := range []interface{ Start() error }{inside, beside} {
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := ready.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := inside.Wait(); err == nil || inside.ProcessState.ExitCode() != -1 {
+		t.Errorf("inside: got %v, want killed", err)
+	}
+	if err := in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := beside.Wait(); err != nil {
+		t.Errorf("beside: got %v, want it left alone", err)
+	}
+}
+
+// Pods are stopped and removed by podlab.
+func TestPlaceStopsPods(t *testing.T) {
+	p := place(t)
+	const script = "#!/bin/sh\necho \"$@\" >>../said\n[ \"$1\" = rm ] && rmdir \"$PODLAB_ROOT/default_web\"\n"
+	if err := os.Remove(p.dir + "/bin/podlab"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(p.dir+"/bin/podlab", []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(p.dir+"/state/default_web", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.stopPods(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(p.dir + "/said")
+	if want := "stop -n default --grace 0s web\nrm -n default web\n"; err != nil || string(got) != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
+func TestPlaceIsShort(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir()+strings.Repeat("/long", 20))
+	p, err := NewPlace("/bin/true", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	if len(p.dir) > maxDir {
+		t.Errorf("got %q, %d bytes", p.dir, len(p.dir))
+	}
+}
