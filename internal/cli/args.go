@@ -165,6 +165,22 @@ func splitCommand(args []string) (name string, rest []string, err error) {
 	return "", nil, nil
 }
 
+// splitWord finds the first argument that is no flag and no flag's value, and what stands before and after it.
+func splitWord(ix flagIndex, args []string) (word string, rest []string, err error) {
+	for i := 0; i < len(args); i++ {
+		if arg := args[i]; arg == "-" || !strings.HasPrefix(arg, "-") {
+			return arg, append(append([]string{}, args[:i]...), args[i+1:]...), nil
+		}
+		var a arranged
+		used, err := a.flag(ix, args[i], args[i+1:])
+		if err != nil {
+			return "", nil, err
+		}
+		i += used
+	}
+	return "", args, nil
+}
+
 // flagError says in podlab's words what the flag package said in its own.
 func flagError(err error) error {
 	msg := err.Error()

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -25,11 +26,20 @@ func entries() []entry {
 		{"explain", nil, "say what a manifest field does here, or why it is refused", explainCommand},
 		{"check", nil, "say what this kernel, user and cgroup setup can and can't do", checkCommand},
 		{"ns", nil, "show who shares which namespace", nsCommand},
+		{"ipc", nil, "make, use, list and remove objects of all six kinds of IPC", ipcCommand},
 		{"rm", []string{"delete"}, "remove what a lost pod left behind", rmCommand},
 		{"version", nil, "print the version", versionCommand},
 		{"completion", nil, "print a completion script for bash, zsh or fish", completionCommand},
 		{"help", nil, "explain a command", helpCommand},
 	}
+}
+
+// subentries is the verbs below the one that path leads to ("ipc", "ipc shm"), or nil where there are none.
+func subentries(path string) []entry {
+	if path == "ipc" || strings.HasPrefix(path, "ipc ") {
+		return ipcEntries(strings.TrimPrefix(path[len("ipc"):], " "))
+	}
+	return nil
 }
 
 func (e entry) is(name string) bool {
@@ -44,21 +54,64 @@ func (e entry) is(name string) bool {
 	return false
 }
 
-// find is the entry that name names.
-func find(name string) (entry, bool) {
-	for _, e := range entries() {
-		if e.is(name) {
-			return e, true
-		}
-	}
-	return entry{}, false
+// verb is an entry, and the words that lead to it: "ipc shm create".
+type verb struct {
+	entry
+	path string
 }
 
-// command makes e's command ready to parse: the common flags added, urfave's own help, printing and exits off.
-func (e entry) command(u *ui) *cli.Command {
-	c := e.build(u)
-	c.Name, c.Usage, c.Aliases = e.name, e.summary, nil
-	c.HelpName = "podlab " + e.name
+// find is the verb of entries that name names. The path of those that it is below comes before it.
+func find(all []entry, above, name string) (verb, bool) {
+	for _, e := range all {
+		if e.is(name) {
+			return verb{e, strings.TrimPrefix(above+" "+e.name, " ")}, true
+		}
+	}
+	return verb{}, false
+}
+
+// lookup finds the verb that name and the words after it lead to, and what is left of rest without these words.
+func lookup(u *ui, name string, rest []string) (verb, []string, error) {
+	v, ok := find(entries(), "", name)
+	if !ok {
+		return verb{}, nil, commandNotFound("", name)
+	}
+	for {
+		below := subentries(v.path)
+		if below == nil {
+			return v, rest, nil
+		}
+		word, others, err := splitWord(v.index(u), rest)
+		if err != nil {
+			return v, nil, usage(v.path, err)
+		}
+		if word == "" {
+			return v, rest, nil
+		}
+		next, ok := find(below, v.path, word)
+		if !ok {
+			return v, nil, usage(v.path, commandNotFound(v.path, word))
+		}
+		v, rest = next, others
+	}
+}
+
+// index maps the flags of v, and of all that is below it: a flag may stand before the word that it belongs to.
+func (v verb) index(u *ui) flagIndex {
+	ix := indexFlags(v.command(u).Flags)
+	for _, e := range subentries(v.path) {
+		for name, takes := range (verb{e, v.path + " " + e.name}).index(u) {
+			ix[name] = takes
+		}
+	}
+	return ix
+}
+
+// command makes v's command ready to parse: the common flags added, urfave's own help, printing and exits off.
+func (v verb) command(u *ui) *cli.Command {
+	c := v.build(u)
+	c.Name, c.Usage, c.Aliases = v.path, v.summary, nil
+	c.HelpName = "podlab " + v.path
 	c.HideHelp = true // or `podlab run help` is taken for a subcommand
 	c.Flags = append(c.Flags, commonFlags()...)
 	return c
@@ -81,6 +134,9 @@ func Main(args []string, stdin, stdout, stderr *os.File) int {
 	if len(args) > 1 && args[1] == completeVerb {
 		return u.end(complete(u, args[2:]))
 	}
+	if len(args) > 1 && args[1] == superviseVerb {
+		return u.end(supervise(u))
+	}
 	name, rest, err := splitCommand(args)
 	if err != nil {
 		return u.end(err)
@@ -93,27 +149,30 @@ func dispatch(u *ui, name string, rest []string) error {
 	if name == "" {
 		return overview(u)
 	}
-	e, ok := find(name)
-	if !ok {
-		return commandNotFound(name)
+	v, rest, err := lookup(u, name, rest)
+	if err != nil {
+		return err
 	}
-	u.verb = e.name
-	c := e.command(u)
+	u.verb = v.path
+	c := v.command(u)
+	if v.name == "exec" {
+		rest = literal(c.Flags, rest)
+	}
 	a, err := arrange(c.Flags, rest)
 	if err != nil {
-		return usage(e.name, err)
+		return usage(v.path, err)
 	}
-	if a.help {
-		return commandHelp(u, c)
+	if a.help || subentries(v.path) != nil {
+		return commandHelp(u, v)
 	}
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
 		if err := u.setColor(ctx.String("color")); err != nil {
-			return usage(e.name, err)
+			return usage(v.path, err)
 		}
 		return action(ctx)
 	}
-	return newApp(u, c).Run(append(append([]string{"podlab", e.name}, a.flags...), append([]string{"--"}, a.rest...)...))
+	return newApp(u, c).Run(append(append([]string{"podlab", v.path}, a.flags...), append([]string{"--"}, a.rest...)...))
 }
 
 // newApp is an urfave application of one command. Everything it would print or exit by itself is turned off: usage
@@ -137,20 +196,25 @@ func newApp(u *ui, c *cli.Command) *cli.App {
 	}
 }
 
-// commandNotFound says so, and names what may have been meant.
-func commandNotFound(name string) error {
-	f := &failure{code: codeOwn, err: errors.New("unknown command " + quote(name)), hint: later[name]}
+// commandNotFound says so, and names what may have been meant. Above is the path of the verb that name should be below.
+func commandNotFound(above, name string) error {
+	f := &failure{code: codeOwn, err: errors.New("unknown command " + quote(name))}
+	all, help := subentries(above), "podlab "+above
+	if above == "" {
+		all, help = entries(), "podlab help"
+		f.hint = later[name]
+	}
 	if f.hint != "" {
 		return f
 	}
 	var names []string
-	for _, e := range entries() {
+	for _, e := range all {
 		names = append(append(names, e.name), e.aliases...)
 	}
 	if near, ok := nearest(name, names); ok {
-		f.hint = "did you mean podlab " + near + "?"
+		f.hint = "did you mean " + strings.Join(strings.Fields("podlab "+above+" "+near), " ") + "?"
 	} else {
-		f.hint = "podlab help lists the commands there are"
+		f.hint = help + " lists the commands there are"
 	}
 	return f
 }

@@ -37,21 +37,20 @@ func candidates(u *ui, before []string, cur string) []candidate {
 	name, rest, err := splitCommand(append([]string{"podlab"}, before...))
 	if err != nil || name == "" {
 		if strings.HasPrefix(cur, "-") {
-			return flagCandidates(entry{build: helpCommand}.command(u).Flags)
+			return flagCandidates(verb{entry: entry{build: helpCommand}}.command(u).Flags)
 		}
-		return commandCandidates()
+		return commandCandidates(entries())
 	}
-	e, ok := find(name)
-	if !ok {
+	v, rest, err := lookup(u, name, rest)
+	if err != nil {
 		return nil
 	}
-	c := e.command(u)
 	if slices.Contains(before, "--") {
-		return argCandidates(u, e.name, rest, cur)
+		return argCandidates(u, v.path, rest, cur)
 	}
-	ix := indexFlags(c.Flags)
+	ix := v.index(u)
 	if flag, value, ok := strings.Cut(cur, "="); ok && strings.HasPrefix(flag, "-") {
-		all := valueCandidates(u, e.name, strings.TrimLeft(flag, "-"), value)
+		all := valueCandidates(u, v.path, strings.TrimLeft(flag, "-"), value)
 		for i := range all {
 			all[i].word = flag + "=" + all[i].word
 		}
@@ -59,18 +58,18 @@ func candidates(u *ui, before []string, cur string) []candidate {
 	}
 	if n := len(before); n > 0 && strings.HasPrefix(before[n-1], "-") {
 		if flag := strings.TrimLeft(before[n-1], "-"); ix[flag] {
-			return valueCandidates(u, e.name, flag, cur)
+			return valueCandidates(u, v.path, flag, cur)
 		}
 	}
 	if strings.HasPrefix(cur, "-") && cur != "-" {
-		return flagCandidates(c.Flags)
+		return flagCandidates(v.command(u).Flags)
 	}
-	return argCandidates(u, e.name, rest, cur)
+	return argCandidates(u, v.path, rest, cur)
 }
 
-func commandCandidates() []candidate {
+func commandCandidates(entries []entry) []candidate {
 	var all []candidate
-	for _, e := range entries() {
+	for _, e := range entries {
 		all = append(all, candidate{e.name, e.summary})
 	}
 	return all
@@ -78,6 +77,9 @@ func commandCandidates() []candidate {
 
 // argCandidates is what can stand as an argument of a command.
 func argCandidates(u *ui, verb string, have []string, cur string) []candidate {
+	if below := subentries(verb); below != nil {
+		return commandCandidates(below)
+	}
 	switch verb {
 	case "run", "plan":
 		return manifestCandidates(cur)
@@ -88,11 +90,23 @@ func argCandidates(u *ui, verb string, have []string, cur string) []candidate {
 	case "rm":
 		return podCandidates(u, have, false)
 	case "help":
-		return commandCandidates()
+		return helpCandidates(u, have)
 	case "completion":
 		return plainCandidates("bash", "zsh", "fish")
 	}
 	return nil
+}
+
+// helpCandidates is the commands below the one that have leads to.
+func helpCandidates(u *ui, have []string) []candidate {
+	if len(have) == 0 {
+		return commandCandidates(entries())
+	}
+	v, _, err := lookup(u, have[0], have[1:])
+	if err != nil {
+		return nil
+	}
+	return commandCandidates(subentries(v.path))
 }
 
 // valueCandidates is what can stand as the value of a flag.

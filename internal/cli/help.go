@@ -41,40 +41,56 @@ func overview(u *ui) error {
 
 func helpCommand(u *ui) *cli.Command {
 	return &cli.Command{
-		ArgsUsage:   "[COMMAND]",
-		Description: "Without a command: the list of them.\n\n  $ podlab help run",
+		ArgsUsage:   "[COMMAND…]",
+		Description: "Without a command: the list of them.\n\n  $ podlab help run\n  $ podlab help ipc shm create",
 		Action:      func(c *cli.Context) error { return help(u, c.Args().Slice()) },
 	}
 }
 
 func help(u *ui, args []string) error {
-	switch len(args) {
-	case 0:
+	if len(args) == 0 {
 		return overview(u)
-	case 1:
-		e, ok := find(args[0])
-		if !ok {
-			return context("help", commandNotFound(args[0]))
-		}
-		return commandHelp(u, e.command(u))
 	}
-	return usage("help", fmt.Errorf("want one command, have %d", len(args)))
+	v, rest, err := lookup(u, args[0], args[1:])
+	switch {
+	case err != nil:
+		return context("help", err)
+	case len(rest) > 0:
+		return usage("help", fmt.Errorf("want one command, have %d", len(args)))
+	}
+	return commandHelp(u, v)
 }
 
-// commandHelp prints what a command does, its flags and an example.
-func commandHelp(u *ui, c *cli.Command) error {
+// commandHelp prints what a command does, its flags, or the commands below it, and an example.
+func commandHelp(u *ui, v verb) error {
+	c := v.command(u)
+	below := subentries(v.path)
 	line := c.HelpName + " [flags]"
+	if below != nil {
+		line = c.HelpName + " COMMAND [flags] [arguments]"
+	}
 	if c.ArgsUsage != "" {
 		line += " " + c.ArgsUsage
 	}
-	u.printf("%s: %s.\n\nUsage: %s\n\n%s\n\nFlags:\n", c.HelpName, c.Usage, line, strings.TrimSpace(c.Description))
+	u.printf("%s: %s.\n\nUsage: %s\n\n%s\n", c.HelpName, c.Usage, line, strings.TrimSpace(c.Description))
 	var rows [][2]string
-	wide := 0
-	for _, f := range c.Flags {
-		left, right := flagHelp(f)
-		rows = append(rows, [2]string{left, right})
-		wide = max(wide, len(left))
+	head := "Flags"
+	if below != nil {
+		head = "Commands"
+		for _, e := range below {
+			rows = append(rows, [2]string{e.name, e.summary})
+		}
+	} else {
+		for _, f := range c.Flags {
+			left, right := flagHelp(f)
+			rows = append(rows, [2]string{left, right})
+		}
 	}
+	wide := 0
+	for _, r := range rows {
+		wide = max(wide, len(r[0]))
+	}
+	u.printf("\n%s:\n", head)
 	for _, r := range rows {
 		u.printf("  %-*s   %s\n", wide, r[0], r[1])
 	}

@@ -92,21 +92,28 @@ func need(ts *testscript.TestScript, neg bool, args []string) {
 
 // Every verb has a help text with a session in it, and every script is about something that exists.
 func TestEveryCommandIsExplained(t *testing.T) {
-	u := newUI(os.Stdin, os.Stdout, os.Stderr)
+	explained(t, newUI(os.Stdin, os.Stdout, os.Stderr), "", entries())
+}
+
+// explained looks at all, and at what is below them.
+func explained(t *testing.T, u *ui, above string, all []entry) {
 	var seen []string
-	for _, e := range entries() {
-		c := e.command(u)
-		if c.Description == "" || c.Action == nil {
-			t.Errorf("%s: no description or no action", e.name)
+	for _, e := range all {
+		v, _ := find(all, above, e.name)
+		c := v.command(u)
+		below := subentries(v.path)
+		if c.Description == "" || e.summary == "" || c.Action == nil && below == nil {
+			t.Errorf("%s: no description, no summary or no action", v.path)
 		}
 		if slices.Contains(seen, e.name) {
-			t.Errorf("%s: twice", e.name)
+			t.Errorf("%s: twice", v.path)
 		}
 		seen = append(append(seen, e.name), e.aliases...)
 		for _, name := range []string{"color", "root", "help", "h"} {
 			if _, ok := indexFlags(c.Flags)[name]; !ok {
-				t.Errorf("%s: no --%s", e.name, name)
+				t.Errorf("%s: no --%s", v.path, name)
 			}
 		}
+		explained(t, u, v.path, below)
 	}
 }

@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/podlab/podlab/ipc"
+)
+
+func ipcListCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		Description: "One table for all six kinds: what there is in this IPC namespace, and in this /dev/shm. A dash stands where a\n" +
+			"kind has no such thing. Queues can be listed only where an mqueue file system is mounted.\n\n" +
+			"  $ podlab ipc ls\n  $ podlab ipc ls -o wide\n  $ podlab ipc ls -o json | jq -r '.[] | select(.kind == \"shm\") | .id'",
+		Flags: []cli.Flag{ipcFlag("o:ls")},
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return usage("ipc ls", tooMany(c.Args().Slice()))
+			}
+			return listIPC(u, "ipc ls", c.String("output"), nil)
+		},
+	}
+}
+
+// listIPC prints the objects of some kinds, or of all.
+func listIPC(u *ui, path, output string, kinds []ipc.Kind) error {
+	if output != "table" && output != "wide" && output != "json" {
+		return usage(path, oneOf("-o", output, "table", "wide", "json"))
+	}
+	all, err := ipc.List()
+	all = slices.DeleteFunc(all, func(o ipc.Object) bool { return kinds != nil && !slices.Contains(kinds, o.Kind) })
+	for _, e := range listErrors(err) {
+		if kinds == nil || !errors.Is(e, ipc.ErrNoMQueue) || slices.Contains(kinds, ipc.KindQueue) {
+			u.note("%s: %s", path, e)
+		}
+	}
+	if output == "json" {
+		if all == nil {
+			all = []ipc.Object{} // [], not null
+		}
+		return u.json(all)
+	}
+	u.table(objectTable(all, output == "wide"))
+	if slices.ContainsFunc(all, hasForeignCreator) {
+		u.printf("\nCREATOR 0: a process of another PID namespace\n")
+	}
+	return nil
+}
+
+// listErrors is what List has joined, none for nil.
+func listErrors(err error) []error {
+	if err == nil {
+		return nil
+	}
+	return unjoin(err)
+}
+
+// hasForeignCreator tells whether o was made by a process that the caller's PID namespace doesn't know. The kernel gives
+// the creator of segments only.
+func hasForeignCreator(o ipc.Object) bool { return o.Kind == ipc.KindShm && o.CreatorPid == 0 }
+
+// A column of the list: its head, and its cell, which is "" where a kind has no such thing.
+type objectColumn struct {
+	head string
+	cell func(ipc.Object) string
+}
+
+func objectColumns(wide bool) []objectColumn {
+	columns := []objectColumn{
+		{"KIND", func(o ipc.Object) string { return string(o.Kind) }},
+		{"NAME", nameOf},
+		{"ID", func(o ipc.Object) string { return when(o.Kind.SystemV(), strconv.Itoa(o.ID)) }},
+		{"MODE", func(o ipc.Object) string { return octal(o.Mode) }},
+		{"OWNER", func(o ipc.Object) string { return ownerName(o.UID) }},
+		{"SIZE", func(o ipc.Object) string { return when(o.Kind != ipc.KindSem, strconv.FormatInt(o.Size, 10)) }},
+		{"ATTACHED", func(o ipc.Object) string { return when(o.Kind == ipc.KindShm, strconv.Itoa(o.Attached)) }},
+		{"MESSAGES", messagesOf},
+		{"VALUE", valuesOf},
+		{"CREATOR", func(o ipc.Object) string { return when(o.Kind == ipc.KindShm, strconv.Itoa(o.CreatorPid)) }},
+	}
+	if !wide {
+		return columns
+	}
+	return append(columns,
+		objectColumn{"MADE-BY", func(o ipc.Object) string { return when(o.Kind.SystemV(), ownerName(o.CreatorUID)) }},
+		objectColumn{"LAST", lastPid},
+		objectColumn{"RESIDENT", func(o ipc.Object) string {
+			return when(o.Kind == ipc.KindShm || o.Kind == ipc.KindShared, strconv.FormatInt(o.Resident, 10))
+		}},
+		objectColumn{"WAITING", func(o ipc.Object) string {
+			return when(o.Kind == ipc.KindNamedSem && !o.Unreadable, strconv.Itoa(o.Waiting))
+		}},
+		objectColumn{"INODE", func(o ipc.Object) string { return when(o.Inode != 0, strconv.FormatUint(o.Inode, 10)) }},
+		objectColumn{"CHANGED", func(o ipc.Object) string {
+			return when(!o.ChangeTime.IsZero(), o.ChangeTime.Local().Format("2006-01-02T15:04:05"))
+		}},
+		objectColumn{"STATE", stateOf},
+	)
+}
+
+func when(has bool, cell string) string {
+	if has {
+		return cell
+	}
+	return ""
+}
+
+func objectTable(all []ipc.Object, wide bool) *table {
+	columns := objectColumns(wide)
+	t := &table{}
+	for _, c := range columns {
+		t.head = append(t.head, c.head)
+	}
+	for _, o := range all {
+		var cells []string
+		for _, c := range columns {
+			cell := c.cell(o)
+			if cell == "" {
+				cell = "-"
+			}
+			cells = append(cells, cell)
+		}
+		t.add(cells...)
+	}
+	return t
+}
+
+func nameOf(o ipc.Object) string {
+	switch {
+	case !o.Kind.SystemV():
+		return o.Name
+	case o.Removed:
+		return "removed"
+	case o.Key == ipc.Private:
+		return "private"
+	}
+	return o.Key.String()
+}
+
+// ownerName is a user's name, or the number of one that has none.
+func ownerName(uid int) string {
+	name, _, ok := strings.Cut(userName(uid), " (")
+	if !ok {
+		return strconv.Itoa(uid)
+	}
+	return name
+}
+
+func messagesOf(o ipc.Object) string {
+	switch {
+	case o.Kind == ipc.KindMsg:
+		return strconv.Itoa(o.Messages)
+	case o.Kind == ipc.KindQueue && o.Unreadable:
+		return "?"
+	case o.Kind == ipc.KindQueue:
+		return fmt.Sprintf("%d/%d", o.Messages, o.MaxMessages)
+	}
+	return ""
+}
+
+func valuesOf(o ipc.Object) string {
+	const most = 8 // of them fit into a column
+	switch {
+	case o.Kind != ipc.KindSem && o.Kind != ipc.KindNamedSem:
+		return ""
+	case o.Unreadable:
+		return when(o.Kind == ipc.KindSem, strconv.Itoa(o.Semaphores)+" × ") + "?"
+	case len(o.Values) > most:
+		return fmt.Sprintf("%s … (%d)", spaced(o.Values[:most]), len(o.Values))
+	}
+	return spaced(o.Values)
+}
+
+func lastPid(o ipc.Object) string {
+	switch o.Kind {
+	case ipc.KindShm:
+		return strconv.Itoa(o.LastPid)
+	case ipc.KindMsg:
+		return fmt.Sprintf("%d>%d", o.LastSendPid, o.LastReceivePid)
+	}
+	return ""
+}
+
+func stateOf(o ipc.Object) string {
+	var all []string
+	if o.Removed {
+		all = append(all, "removed")
+	}
+	if o.Locked {
+		all = append(all, "locked")
+	}
+	if o.NotifyPid != 0 {
+		all = append(all, "notifies "+strconv.Itoa(o.NotifyPid))
+	}
+	return strings.Join(all, ",")
+}
