@@ -134,9 +134,6 @@ func Main(args []string, stdin, stdout, stderr *os.File) int {
 	if len(args) > 1 && args[1] == completeVerb {
 		return u.end(complete(u, args[2:]))
 	}
-	if len(args) > 1 && args[1] == superviseVerb {
-		return u.end(supervise(u))
-	}
 	name, rest, err := splitCommand(args)
 	if err != nil {
 		return u.end(err)
@@ -155,9 +152,6 @@ func dispatch(u *ui, name string, rest []string) error {
 	}
 	u.verb = v.path
 	c := v.command(u)
-	if v.name == "exec" {
-		rest = literal(c.Flags, rest)
-	}
 	a, err := arrange(c.Flags, rest)
 	if err != nil {
 		return usage(v.path, err)
