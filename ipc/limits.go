@@ -28,7 +28,8 @@ type Limits struct {
 	Namespace []Limit `json:"namespace"`
 	// RLIMIT_MSGQUEUE: bytes in all POSIX message queues of a real user id, in whatever namespaces: getrlimit(2).
 	// Unlimited is the largest number.
-	MsgQueueBytes, MsgQueueBytesMax uint64
+	MsgQueueBytes    uint64 `json:"msgQueueBytes"`    // the soft limit, which counts
+	MsgQueueBytesMax uint64 `json:"msgQueueBytesMax"` // the hard one
 }
 
 // noLimit is the default of shmmax and shmall: "no limit", less what would overflow when rounded (linux/shm.h).
@@ -58,15 +59,13 @@ var limits = []Limit{
 func ReadLimits() (Limits, error) {
 	var all Limits
 	var errs []error
-	for i, nth := 0, 0; i < len(limits); i++ {
-		l := limits[i]
-		if nth++; i == 0 || limits[i-1].Sysctl != l.Sysctl {
-			nth = 0
-		}
+	nth := map[string]int{} // how many numbers of a file we have had
+	for _, l := range limits {
 		data, err := os.ReadFile(l.Path())
 		if err == nil {
-			l.Value, err = nthNumber(string(data), nth)
+			l.Value, err = nthNumber(string(data), nth[l.Sysctl])
 		}
+		nth[l.Sysctl]++
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", l.Sysctl, err))
 			continue

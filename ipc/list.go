@@ -8,10 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Places is where a process sees its IPC objects. An empty one isn't looked at.
@@ -24,21 +23,31 @@ type Places struct {
 // Here is where the calling process sees its own.
 func Here() Places { return Places{SysV: "/proc/sysvipc", Shm: shmDir, MQueue: "/dev/mqueue"} }
 
-// ErrNoMQueue is what List has to say of a place that is no mqueue file system: mq_open(2) works all the same, and
-// queues that may exist can't be listed.
-var ErrNoMQueue = errors.New("no mqueue file system is mounted there, so queues can't be listed")
+// What List has to say of queues that it can't list. mq_open(2) works all the same.
+var (
+	ErrNoMQueue      = errors.New("no mqueue file system is mounted there, so queues can't be listed")
+	ErrForeignMQueue = errors.New("that mqueue file system was mounted in another IPC namespace and shows its queues, not ours")
+)
 
 // List returns every object in the caller's IPC namespace and in its /dev/shm, sorted by kind, then as the kernel
 // has them. The error is about what couldn't be listed; the objects are what could.
+//
+// Who may mount in the namespace's user namespace is shown its queues with and without a mount at /dev/mqueue. For
+// others the mount must be there; one from another namespace is noticed only by a queue in it.
 func List() ([]Object, error) {
-	all, err := ListAt(Here())
+	here := Here()
+	here.MQueue = ""
+	all, err := ListAt(here)
 	for i := range all {
 		if o := &all[i]; o.Kind == KindSem {
 			values, err := Sem(o.ID).Values()
 			o.Values, o.Unreadable = values, err != nil // or gone since
 		}
 	}
-	return all, err
+	queues, err2 := listOwnQueues(Here().MQueue)
+	all = append(all, queues...)
+	slices.SortStableFunc(all, func(a, b Object) int { return slices.Index(Kinds(), a.Kind) - slices.Index(Kinds(), b.Kind) })
+	return all, errors.Join(err, err2)
 }
 
 // ListAt is List in other places. The values of a System V set are not to be had from there.
@@ -154,52 +163,4 @@ func (o *Object) setColumn(name string, n int64) {
 	case "swap":
 		o.Swapped = n
 	}
-}
-
-// directory opens a directory, and says which file system it is on.
-func directory(path string) (f *os.File, magic int64, err error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, 0, &os.PathError{Op: "open", Path: path, Err: err}
-	}
-	var st unix.Statfs_t
-	if err := unix.Fstatfs(fd, &st); err != nil {
-		_ = unix.Close(fd) // err is what counts
-		return nil, 0, &os.PathError{Op: "fstatfs", Path: path, Err: err}
-	}
-	return os.NewFile(uintptr(fd), path), int64(st.Type), nil
-}
-
-// regularFiles lists the regular files right in a directory, with what stat says of each.
-func regularFiles(dir *os.File, k Kind) ([]Object, error) {
-	names, err := dir.Readdirnames(-1)
-	var all []Object
-	for _, name := range sorted(names) {
-		var st unix.Stat_t
-		if unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
-			continue // removed since, or nothing that shm_open(3) would make
-		}
-		all = append(all, Object{
-			Kind: k, Name: "/" + name, Mode: fs.FileMode(st.Mode).Perm(),
-			UID: int(st.Uid), GID: int(st.Gid), CreatorUID: int(st.Uid), CreatorGID: int(st.Gid),
-			Size: st.Size, Resident: st.Blocks * 512, // stat(2): blocks are of 512 bytes
-			ChangeTime: timespec(st.Ctim), AccessTime: timespec(st.Atim), ModifyTime: timespec(st.Mtim),
-			Inode: st.Ino, Dev: st.Dev,
-		})
-	}
-	return all, err
-}
-
-// openSame opens a file to read it, if it is still the one that o was made of. Nothing waits, whatever is there now.
-func openSame(dir *os.File, file string, o *Object) (*os.File, error) {
-	fd, err := unix.Openat(int(dir.Fd()), file, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || st.Ino != o.Inode || st.Dev != o.Dev {
-		_ = unix.Close(fd) // another file
-		return nil, unix.ESTALE
-	}
-	return os.NewFile(uintptr(fd), file), nil
 }

@@ -1,20 +1,14 @@
 package ipc
 
 import (
-	"fmt"
+	"io/fs"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-func sorted(names []string) []string {
-	slices.Sort(names)
-	return names
-}
 
 func timespec(t unix.Timespec) time.Time { return time.Unix(t.Unix()) }
 
@@ -59,67 +53,50 @@ func (o *Object) readSemaphore(dir *os.File) {
 	o.Values, o.Waiting = []int{value}, waiting
 }
 
-// listQueues lists an mqueue file system.
-func listQueues(path string) ([]Object, error) {
-	dir, magic, err := directory(path)
-	if os.IsNotExist(err) {
-		return nil, &os.PathError{Op: "list", Path: path, Err: ErrNoMQueue}
-	}
+// directory opens a directory, and says which file system it is on.
+func directory(path string) (f *os.File, magic int64, err error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return nil, 0, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	defer dir.Close()
-	if magic != mqueueMagic {
-		return nil, &os.PathError{Op: "list", Path: path, Err: ErrNoMQueue}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil {
+		_ = unix.Close(fd) // err is what counts
+		return nil, 0, &os.PathError{Op: "fstatfs", Path: path, Err: err}
 	}
-	all, err := regularFiles(dir, KindQueue)
-	for i := range all {
-		all[i].Size, all[i].Resident = 0, 0 // stat's size is that of the line
-		all[i].readQueue(dir)
+	return os.NewFile(uintptr(fd), path), int64(st.Type), nil
+}
+
+// regularFiles lists the regular files right in a directory, with what stat says of each.
+func regularFiles(dir *os.File, k Kind) ([]Object, error) {
+	names, err := dir.Readdirnames(-1)
+	var all []Object
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		var st unix.Stat_t
+		if unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+			continue // removed since, or nothing that shm_open(3) would make
+		}
+		all = append(all, Object{
+			Kind: k, Name: "/" + name, Mode: fs.FileMode(st.Mode).Perm(),
+			UID: int(st.Uid), GID: int(st.Gid), CreatorUID: int(st.Uid), CreatorGID: int(st.Gid),
+			Size: st.Size, Resident: st.Blocks * 512, // stat(2): blocks are of 512 bytes
+			ChangeTime: timespec(st.Ctim), AccessTime: timespec(st.Atim), ModifyTime: timespec(st.Mtim),
+			Inode: st.Ino, Dev: st.Dev,
+		})
 	}
 	return all, err
 }
 
-const mqueueMagic = 0x19800202 // statfs(2)
-
-// readQueue reads a queue's file, which is a line (mq_overview(7)), and asks for its attributes.
-func (o *Object) readQueue(dir *os.File) {
-	f, err := openSame(dir, o.Name[1:], o)
+// openSame opens a file to read it, if it is still the one that o was made of. Nothing waits, whatever is there now.
+func openSame(dir *os.File, file string, o *Object) (*os.File, error) {
+	fd, err := unix.Openat(int(dir.Fd()), file, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		o.Unreadable = true
-		return
+		return nil, err
 	}
-	defer f.Close()
-	line := make([]byte, 256)
-	n, _ := f.Read(line) // what isn't there is missed below
-	size, notify, err := parseQueueLine(string(line[:n]))
-	a, err2 := mqGetAttr(int(f.Fd()))
-	if err != nil || err2 != nil {
-		o.Unreadable = true
-		return
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Ino != o.Inode || st.Dev != o.Dev {
+		_ = unix.Close(fd) // another file
+		return nil, unix.ESTALE
 	}
-	o.Size, o.NotifyPid = size, notify
-	o.Messages, o.MaxMessages, o.MessageSize = int(a.Messages), a.MaxMessages, a.MessageSize
-}
-
-// parseQueueLine reads "QSIZE:129 NOTIFY:2 SIGNO:0 NOTIFY_PID:8260". The size is of the messages, in bytes.
-func parseQueueLine(line string) (size int64, notifyPid int, err error) {
-	found := false
-	for _, field := range strings.Fields(line) {
-		name, value, _ := strings.Cut(field, ":")
-		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil {
-			return 0, 0, fmt.Errorf("queue's line %q: %w", line, err)
-		}
-		switch name {
-		case "QSIZE":
-			size, found = n, true
-		case "NOTIFY_PID":
-			notifyPid = int(n)
-		}
-	}
-	if !found {
-		return 0, 0, fmt.Errorf("queue's line %q: no QSIZE", line)
-	}
-	return size, notifyPid, nil
+	return os.NewFile(uintptr(fd), file), nil
 }

@@ -20,6 +20,7 @@ import (
 // TestMain fails the run if it leaves anything behind: objects of any kind, mappings, descriptors, children. Others
 // make objects on this machine at the same time, so only what this process or its children have made counts.
 func TestMain(m *testing.M) {
+	maps.Copy(roles, posixRoles)
 	if role := os.Getenv("PODLAB_IPC_ROLE"); role != "" {
 		if err := roles[role](os.Args[1:]); err != nil {
 			fmt.Println("failed:", err) // read by the parent, instead of what it waits for
