@@ -74,6 +74,9 @@ func (v *variables) list() []string {
 func (pl *planner) environment(c *spec.Container) (*variables, error) {
 	v := &variables{values: map[string]string{}, given: map[string]bool{}}
 	v.set("PATH", defaultPath)
+	if pl.opts.Without.Has(ns.Mnt) {
+		v.set("PATH", defaultPath+":"+pl.opts.Dir+"/pod") // where podlab is, without a root of one's own
+	}
 	v.set("HOSTNAME", pl.node)
 	v.set("HOME", pl.home(c))
 	if c.TTY {

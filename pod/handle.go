@@ -200,7 +200,7 @@ func (x *Execution) start(o ExecOptions) error {
 			if f == nil {
 				f = null
 			}
-			fds = append(fds, fdOf(f))
+			fds = append(fds, int(f.Fd())) // and blocking, as programs expect it
 		}
 	}
 	o.Stdin, o.Stdout, o.Stderr = nil, nil, nil

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/podlab/podlab/ns"
-	"github.com/podlab/podlab/pod/spec"
 )
 
 // podEtc are the files of /etc that say who and where the pod is. The pod has
@@ -13,10 +12,11 @@ var podEtc = [...]string{"hosts", "hostname", "resolv.conf"}
 
 // hostname is the pod's host name by the kubelet's rule: spec.hostname, else
 // the pod's name, cut to 63 bytes, the kernel's limit for what DNS can carry.
-func hostname(p *spec.Pod, h Host) string {
-	if p.Spec.HostNetwork {
-		return h.Node
+func (pl *planner) hostname() string {
+	if pl.shares(ns.UTS) {
+		return pl.host.Node
 	}
+	p := pl.pod
 	name := p.Spec.Hostname
 	if name == "" {
 		name = p.Name
@@ -41,7 +41,7 @@ func (pl *planner) etcFiles(in *steps) {
 // hosts is /etc/hosts as the kubelet writes it.
 func (pl *planner) hosts() string {
 	var b strings.Builder
-	if pl.pod.Spec.HostNetwork {
+	if pl.shares(ns.Net) {
 		b.WriteString("# Kubernetes-managed hosts file (host network).\n" + pl.host.Hosts)
 	} else {
 		b.WriteString(`# Kubernetes-managed hosts file.

@@ -64,7 +64,7 @@ func Plan(p *spec.Pod, h Host, o PlanOptions) (*Tree, error) {
 	if pl.uid == "" {
 		pl.uid = o.UID
 	}
-	pl.node = hostname(p, h)
+	pl.node = pl.hostname()
 	pl.tree = &Tree{Namespace: p.Namespace, Name: p.Name, UID: pl.uid, Dir: o.Dir, Policy: policy(p, o)}
 	var err error
 	if pl.ids, err = idMaps(p, h, o); err != nil {
@@ -73,6 +73,9 @@ func Plan(p *spec.Pod, h Host, o PlanOptions) (*Tree, error) {
 	if pl.single() && h.Groups {
 		// user_namespaces(7): setgroups is denied to who maps ids without privilege.
 		pl.tree.Notes = append(pl.tree.Notes, "your supplementary groups stay with the containers: without a range of ids in /etc/subuid the kernel lets nobody drop them")
+	}
+	if err := pl.planWithout(); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
 	if err := pl.planPod(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
@@ -132,7 +135,7 @@ func (pl *planner) planPod() error {
 	if pl.ownRange() {
 		in.add("user.root", ns.SetGID{GID: 0})
 		in.add("user.root", ns.SetUID{UID: 0})
-		if !s.HostIPC {
+		if !pl.shares(ns.IPC) {
 			// The root directory of its message queues belongs to whoever makes
 			// an IPC namespace: that was nobody, until now.
 			in.add("ipc.unshare", ns.Unshare{Kinds: ns.Of(ns.IPC)})
@@ -147,16 +150,14 @@ func (pl *planner) planPod() error {
 
 // podKinds are the namespaces that the pod stage is born into.
 func (pl *planner) podKinds() ns.Kinds {
-	s := &pl.pod.Spec
-	clone := ns.Of(ns.Mnt, ns.UTS, ns.IPC, ns.PID, ns.Net)
-	if s.HostNetwork {
-		clone = clone.Without(ns.Net).Without(ns.UTS) // as the kubelet: the node's network comes with its name
+	clone := ns.Of(ns.Mnt) // always: the machine's own mounts are never touched
+	for _, k := range []ns.Kind{ns.UTS, ns.IPC, ns.PID, ns.Net} {
+		if !pl.shares(k) {
+			clone = clone.With(k)
+		}
 	}
-	if s.HostIPC || pl.ownRange() {
+	if pl.ownRange() {
 		clone = clone.Without(ns.IPC) // with ids of its own, the pod's root makes it: ipc.unshare
-	}
-	if s.HostPID {
-		clone = clone.Without(ns.PID)
 	}
 	if pl.ids != nil {
 		// In the same clone as the others: a namespace belongs to the user
@@ -172,7 +173,7 @@ func (pl *planner) podKinds() ns.Kinds {
 func (pl *planner) beginStage(in *steps) {
 	in.add("stage.session", ns.Session{})
 	in.add("stage.signals", ns.DefaultSignals{})
-	if pl.pod.Spec.HostPID {
+	if pl.shares(ns.PID) {
 		// Such a stage has work to do when the supervisor dies, which the end of
 		// file on its socket tells it.
 		in.add("stage.subreaper", ns.Subreaper{})
@@ -187,7 +188,7 @@ func (pl *planner) beginStage(in *steps) {
 // rest of its life.
 func (pl *planner) endStage(in *steps) {
 	in.add("umask.set", ns.Umask{Mask: 0o22})
-	if !pl.pod.Spec.HostPID {
+	if !pl.shares(ns.PID) {
 		in.add("stage.death", ns.DeathSignal{}) // again: a change of ids clears it
 	}
 	for i := range pl.pod.Spec.Containers {
@@ -210,8 +211,8 @@ func (pl *planner) endStage(in *steps) {
 
 // ownKinds are the namespaces that each container gets of its own.
 func (pl *planner) ownKinds() ns.Kinds {
-	own := ns.Of(ns.Mnt, ns.PID, ns.Cgroup)
-	if pl.pod.Spec.HostPID || yes(pl.pod.Spec.ShareProcessNamespace) {
+	own := ns.Of(ns.Mnt, ns.PID, ns.Cgroup) &^ pl.opts.Without
+	if pl.shares(ns.PID) || yes(pl.pod.Spec.ShareProcessNamespace) {
 		own = own.Without(ns.PID)
 	}
 	return own
@@ -221,8 +222,10 @@ func (pl *planner) ownKinds() ns.Kinds {
 // that is up, settings, and the file system behind POSIX shared memory.
 func (pl *planner) namespaces(in *steps) {
 	s := &pl.pod.Spec
-	if !s.HostNetwork {
+	if !pl.shares(ns.UTS) {
 		in.add("uts.hostname", ns.Hostname{Name: pl.node})
+	}
+	if !pl.shares(ns.Net) {
 		in.add("net.lo", ns.LinkUp{Name: "lo"})
 	}
 	if sc := s.SecurityContext; sc != nil {
@@ -260,24 +263,19 @@ func (pl *planner) planContainer(c *spec.Container) (Container, error) {
 	if !own.Has(ns.PID) {
 		in.add("pid.wait", ns.AwaitParent{})
 	}
-	in.add("umask.zero", ns.Umask{Mask: 0})
-	pl.openMounts(c, &in)
-	pl.planRoot(c, &in)
-	// The old root hangs over this one: a ".." at the root leads up into it, for
-	// openat2(2) too. Nothing below may meet it.
-	in.add("root.detach", ns.Unmount{Target: "."})
-	// Before any volume is in place: a file of one must not stand in for the
-	// /dev/null that hides something (CVE-2025-31133).
-	pl.maskPaths(&in)
-	pl.placeMounts(c, &in)
 	cwd := c.WorkingDir
-	if cwd == "" || cwd == "/" {
+	if cwd == "" {
 		cwd = "/"
-	} else {
-		in.add("cwd.mkdir", ns.MkdirIn{Dir: ".", Path: cwd, Mode: 0o755})
+	}
+	if own.Has(ns.Mnt) {
+		pl.planFiles(c, cwd, &in)
 	}
 	join := len(in)
-	in.add("cwd.chdir", ns.ChdirIn{Path: cwd})
+	if own.Has(ns.Mnt) {
+		in.add("cwd.chdir", ns.ChdirIn{Path: cwd})
+	} else {
+		in.add("cwd.chdir", ns.Chdir{Path: cwd})
+	}
 	in.add("umask.set", ns.Umask{Mask: 0o22})
 	pl.credentials(c, &in)
 	become := in[join:len(in):len(in)]
@@ -296,6 +294,24 @@ func (pl *planner) planContainer(c *spec.Container) (Container, error) {
 
 		become: become,
 	}, nil
+}
+
+// planFiles gives a container what it sees of files, in a mount namespace of its
+// own.
+func (pl *planner) planFiles(c *spec.Container, cwd string, in *steps) {
+	in.add("umask.zero", ns.Umask{Mask: 0})
+	pl.openMounts(c, in)
+	pl.planRoot(c, in)
+	// The old root hangs over this one: a ".." at the root leads up into it, for
+	// openat2(2) too. Nothing below may meet it.
+	in.add("root.detach", ns.Unmount{Target: "."})
+	// Before any volume is in place: a file of one must not stand in for the
+	// /dev/null that hides something (CVE-2025-31133).
+	pl.maskPaths(in)
+	pl.placeMounts(c, in)
+	if cwd != "/" {
+		in.add("cwd.mkdir", ns.MkdirIn{Dir: ".", Path: cwd, Mode: 0o755})
+	}
 }
 
 // policy is what the manifest says of life and death.

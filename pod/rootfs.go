@@ -164,11 +164,11 @@ func (pl *planner) overlayRoot(in *steps) {
 // hostOnly: a kind of namespace that the pod shares with the host, which a user
 // namespace of the pod's own has no power over. A file system that shows it
 // can't be mounted anew then (EPERM), only the host's be shown again.
-func (pl *planner) hostOnly(shared bool) bool { return shared && pl.ids != nil }
+func (pl *planner) hostOnly(k ns.Kind) bool { return pl.shares(k) && pl.ids != nil }
 
 // proc shows the processes of the container's PID namespace.
 func (pl *planner) proc(in *steps) {
-	if pl.hostOnly(pl.pod.Spec.HostPID) {
+	if pl.hostOnly(ns.PID) {
 		in.add("proc.place", ns.MoveTree{Name: "proc", Target: "/proc"})
 		return
 	}
@@ -204,7 +204,7 @@ func (pl *planner) dev(in *steps) {
 	}
 	in.add("devpts.mount", ns.Mount{Source: "devpts", Target: "/dev/pts", Type: "devpts", Flags: unix.MS_NOSUID | unix.MS_NOEXEC, Data: "newinstance,ptmxmode=0666,mode=0620" + gid})
 	switch {
-	case !pl.hostOnly(pl.pod.Spec.HostIPC):
+	case !pl.hostOnly(ns.IPC):
 		in.add("mqueue.mount", ns.Mount{Source: "mqueue", Target: "/dev/mqueue", Type: "mqueue", Flags: inert})
 	case pl.host.Mqueue:
 		in.add("mqueue.place", ns.MoveTree{Name: "mqueue", Target: "/dev/mqueue"})
@@ -214,7 +214,7 @@ func (pl *planner) dev(in *steps) {
 
 // sys is read-only: most of it belongs to the machine, not to the pod.
 func (pl *planner) sys(in *steps) {
-	if pl.hostOnly(pl.pod.Spec.HostNetwork) {
+	if pl.hostOnly(ns.Net) {
 		in.add("sys.place", ns.MoveTree{Name: "sys", Target: "/sys"})
 		return
 	}
@@ -223,13 +223,13 @@ func (pl *planner) sys(in *steps) {
 
 // openHost takes copies of those file systems that can't be mounted anew.
 func (pl *planner) openHost(in *steps) {
-	if pl.hostOnly(pl.pod.Spec.HostPID) {
+	if pl.hostOnly(ns.PID) {
 		in.add("proc.open", ns.OpenTree{Path: "/proc", Name: "proc"})
 	}
-	if pl.hostOnly(pl.pod.Spec.HostNetwork) {
+	if pl.hostOnly(ns.Net) {
 		in.add("sys.open", ns.OpenTree{Path: "/sys", Name: "sys", Attr: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC})
 	}
-	if pl.hostOnly(pl.pod.Spec.HostIPC) && pl.host.Mqueue {
+	if pl.hostOnly(ns.IPC) && pl.host.Mqueue {
 		in.add("mqueue.open", ns.OpenTree{Path: "/dev/mqueue", Name: "mqueue"})
 	}
 	if pl.ids != nil {

@@ -70,8 +70,8 @@ func (s *supervisor) begin(p *spec.Pod, in *spec.Input) error {
 	if err != nil {
 		return err
 	}
-	po := PlanOptions{Dir: s.dir.Path, Rootfs: s.opts.Rootfs, Restart: s.opts.Restart, UID: newUID(), Now: s.began, Input: in}
-	if host.UID == 0 && p.Spec.HostUsers != nil && !*p.Spec.HostUsers {
+	po := PlanOptions{Dir: s.dir.Path, Rootfs: s.opts.Rootfs, Restart: s.opts.Restart, Without: s.opts.Without, UID: newUID(), Now: s.began, Input: in}
+	if host.UID == 0 && p.Spec.HostUsers != nil && !*p.Spec.HostUsers && !po.Without.Has(ns.User) {
 		ids, err := s.dir.ReserveIDs()
 		if err != nil {
 			return err
@@ -80,6 +80,9 @@ func (s *supervisor) begin(p *spec.Pod, in *spec.Input) error {
 	}
 	if err := s.plan(p, host, po); err != nil {
 		return err
+	}
+	if s.opts.Logs {
+		s.makeLogs()
 	}
 	if s.opts.Detached {
 		if err := s.openControl(); err != nil {
@@ -128,6 +131,7 @@ type supervisor struct {
 	control  control
 	execs    map[int]*execution // by their numbers
 	lastExec int
+	unlogged bool // it was said that a log can't be written
 
 	dirty bool // state.json is behind
 	fault error
@@ -147,6 +151,7 @@ type news struct {
 	step *stepDone   // a step is done
 	msg  *ns.Message // from the stage
 	gone bool        // the stage has hung up
+	log  error       // its log can't be written
 
 	forked   *forked // it was forked by the stage on its way, or for an exec
 	terminal *int    // the master of the terminal of an exec

@@ -58,7 +58,7 @@ func (e *HintError) Unwrap() error { return e.Err }
 // manifest says hostUsers: false, and always one for an ordinary user, who has
 // no right to any other namespace without it.
 func idMaps(p *spec.Pod, h Host, o PlanOptions) (*ns.IDMaps, error) {
-	hostUsers := p.Spec.HostUsers == nil || *p.Spec.HostUsers
+	hostUsers := p.Spec.HostUsers == nil || *p.Spec.HostUsers || o.Without.Has(ns.User)
 	switch {
 	case h.UID == 0 && hostUsers:
 		return nil, nil

@@ -21,12 +21,13 @@ type container struct {
 	first    bool  // it is forked before the stage has got to its program
 	fds      []int // its ends of the report socket and of the standard streams, until it has them
 	born     bool
-	killed   bool    // it shall not live, whatever it is doing
-	failed   error   // why it wasn't born, once that is known
-	code     int     // the exit code that this amounts to
-	exit     *uint64 // its wait status, if that came before the news of its birth
-	hasStdin bool    // standard input goes to it, once for all its starts
-	mnt      uint64  // where its processes are, if no PID namespace tells: the inode of their mount namespace
+	killed   bool          // it shall not live, whatever it is doing
+	failed   error         // why it wasn't born, once that is known
+	code     int           // the exit code that this amounts to
+	exit     *uint64       // its wait status, if that came before the news of its birth
+	hasStdin bool          // standard input goes to it, once for all its starts
+	log      *containerLog // of this run; nil without Options.Logs
+	mnt      uint64        // where its processes are, if no PID namespace tells: the inode of their mount namespace
 	held     *os.File
 }
 
@@ -149,6 +150,8 @@ func (s *supervisor) hear(n news) {
 		s.stageGone()
 	case n.forked != nil:
 		s.adopt(n.box, *n.forked)
+	case n.log != nil:
+		s.logFailed(n.box, n.log)
 	case n.msg != nil:
 		s.stageSays(n)
 	case n.box < 0 && n.err != nil:
@@ -231,7 +234,9 @@ func (s *supervisor) noteNamespace(b *container) {
 	// (And pid 0 would be ourselves, with everybody else on the host.) Its pid
 	// may be another's by now, and the number of its namespace another's soon:
 	// so we look whose it is afterwards, and hold the namespace.
-	if b.pid > 0 {
+	// One that has no mount namespace of its own leaves its processes to the end
+	// of the pod: those in it are the pod's, the stage too.
+	if b.pid > 0 && b.plan.Proc.Clone.Has(ns.Mnt) {
 		b.held, _ = os.Open(fmt.Sprintf("/proc/%d/ns/mnt", b.pid)) // nil: it is dead
 		if in, err := ns.Inspect(b.pid); err == nil && b.held != nil && pidOf(b.pidfd) == b.pid {
 			b.mnt = in[ns.Mnt]
@@ -314,6 +319,7 @@ func (s *supervisor) start(i int) error {
 		return err
 	}
 	b.reports, b.fds = reports, []int{fd}
+	s.beginLog(i)
 	if b.plan.TTY {
 		reports.Terminal = func(master int) { s.terminal(b, master) }
 	}
@@ -371,5 +377,9 @@ func (b *container) close() {
 	b.pidfd, b.pid, b.born = -1, 0, false
 	if b.reports != nil {
 		_ = b.reports.Close()
+	}
+	if b.log != nil {
+		b.log.release() // the streams are still read to their ends
+		b.log = nil
 	}
 }

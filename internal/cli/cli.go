@@ -26,6 +26,7 @@ func entries() []entry {
 		{"explain", nil, "say what a manifest field does here, or why it is refused", explainCommand},
 		{"check", nil, "say what this kernel, user and cgroup setup can and can't do", checkCommand},
 		{"ns", nil, "show who shares which namespace", nsCommand},
+		{"exec", nil, "run a program in a container that runs", execCommand},
 		{"ipc", nil, "make, use, list and remove objects of all six kinds of IPC", ipcCommand},
 		{"rm", []string{"delete"}, "remove what a lost pod left behind", rmCommand},
 		{"version", nil, "print the version", versionCommand},
@@ -134,6 +135,9 @@ func Main(args []string, stdin, stdout, stderr *os.File) int {
 	if len(args) > 1 && args[1] == completeVerb {
 		return u.end(complete(u, args[2:]))
 	}
+	if len(args) > 1 && args[1] == superviseVerb {
+		return u.end(supervise(u))
+	}
 	name, rest, err := splitCommand(args)
 	if err != nil {
 		return u.end(err)
@@ -152,6 +156,9 @@ func dispatch(u *ui, name string, rest []string) error {
 	}
 	u.verb = v.path
 	c := v.command(u)
+	if v.name == "exec" {
+		rest = literal(c.Flags, rest)
+	}
 	a, err := arrange(c.Flags, rest)
 	if err != nil {
 		return usage(v.path, err)

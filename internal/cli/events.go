@@ -17,6 +17,7 @@ type podWatch struct {
 	r      *runner
 	pod    string
 	births int // containers that haven't run yet
+	isUp   bool
 	last   time.Duration
 	code   int // of the latest end of a container
 }
@@ -40,6 +41,7 @@ func (w *podWatch) event(e pod.Event) {
 	case pod.EventStarted:
 		if w.births--; w.births == 0 {
 			w.phase("all containers run", e.At)
+			w.up()
 		}
 	case pod.EventFailed:
 		w.births-- // it never will
@@ -51,6 +53,14 @@ func (w *podWatch) event(e pod.Event) {
 	case pod.EventDown:
 		w.phase("the containers have ended", e.At-e.Took)
 		w.phase("everything is gone", e.At)
+	}
+}
+
+// up: the pod runs, or has run.
+func (w *podWatch) up() {
+	if !w.isUp {
+		w.isUp = true
+		w.r.podUp()
 	}
 }
 

@@ -27,6 +27,10 @@ const examplePrefix = "example:"
 // readSources reads the manifests that names stand for: files, directories of *.yaml, *.yml and *.json, `-` for
 // standard input, example:NAME for one that is built in.
 func (u *ui) readSources(names []string) ([]source, error) {
+	if u.given != nil {
+		u.sources = u.given
+		return u.given, nil
+	}
 	if len(names) == 0 {
 		return nil, &failure{code: codeOwn, err: errNoManifest, hint: "give files, - for standard input, or example:NAME: podlab " + u.verb + " example:hello"}
 	}

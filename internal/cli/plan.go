@@ -22,7 +22,7 @@ func planCommand(u *ui) *cli.Command {
 		Flags: []cli.Flag{
 			fileFlag(), namespaceFlag(), rootfsFlag(), restartFlag(), outputFlag("text, json or shell", "text"),
 			&cli.StringFlag{Name: "container", Aliases: []string{"c"}, Usage: "only the container `NAME`"},
-			sysctlsFlag(),
+			sysctlsFlag(), withoutFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			return plan(u, planFlags(c), c.String("output"), c.String("container"))
@@ -35,16 +35,21 @@ type planArgs struct {
 	files                            []string
 	namespace, root, rootfs, restart string
 	sysctls                          bool
+	withoutArg                       string
+	without                          ns.Kinds // namespaces left out
 }
 
 func planFlags(c *cli.Context) planArgs {
 	return planArgs{
 		files: append(c.StringSlice("filename"), c.Args().Slice()...), namespace: c.String("namespace"), root: c.String("root"),
-		rootfs: c.String("rootfs"), restart: c.String("restart"), sysctls: c.Bool("allow-unsafe-sysctls"),
+		rootfs: c.String("rootfs"), restart: c.String("restart"), sysctls: c.Bool("allow-unsafe-sysctls"), withoutArg: c.String("without"),
 	}
 }
 
 func (a *planArgs) check() (err error) {
+	if a.without, err = parseWithout(a.withoutArg); err != nil {
+		return err
+	}
 	a.restart, err = restartPolicy(a.restart)
 	if err != nil || a.rootfs == "" || a.rootfs == "host" {
 		return err
@@ -266,7 +271,7 @@ func (a *planArgs) tree(p *spec.Pod, in *spec.Input) (*pod.Tree, error) {
 		return nil, err
 	}
 	return pod.Plan(p, h, pod.PlanOptions{
-		Dir: root + "/" + p.Namespace + "_" + p.Name, Rootfs: a.rootfs, Restart: a.restart,
+		Dir: root + "/" + p.Namespace + "_" + p.Name, Rootfs: a.rootfs, Restart: a.restart, Without: a.without,
 		UID: "00000000-0000-0000-0000-000000000000", IDBase: 1 << 16, Now: time.Now(), Input: in,
 	})
 }

@@ -18,7 +18,7 @@ func runCommand(u *ui) *cli.Command {
 		Description: "Runs every Pod of the manifests, until all have ended. ConfigMaps and Secrets in them serve the Pods. The\n" +
 			"containers' lines come out as `app | text`, and `app ! text` for their standard error. Ctrl-C stops the\n" +
 			"pods with their grace, a second one kills them. Nothing is left afterwards.\n\n" +
-			"  $ podlab run example:hello\n  $ podlab run --explain web.yaml settings.yaml\n  $ cat pod.yaml | podlab run --output raw -",
+			"  $ podlab run example:hello\n  $ podlab run --explain web.yaml settings.yaml\n  $ cat pod.yaml | podlab run --output raw -\n  $ podlab run -d web.yaml && podlab exec web -- ps -ef && podlab stop web",
 		Flags: []cli.Flag{
 			fileFlag(), namespaceFlag(), rootfsFlag(), restartFlag(),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "print containers' output as `FORMAT`: prefix, or raw (one container, as it is)", Value: "prefix"},
@@ -26,12 +26,14 @@ func runCommand(u *ui) *cli.Command {
 			&cli.BoolFlag{Name: "explain", Usage: "print each step as it is done: key, time, system calls, and why"},
 			&cli.BoolFlag{Name: "time", Usage: "print at the end how long each phase and step took"},
 			sysctlsFlag(),
+			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "return when the pods run; podlab stop ends them"},
+			withoutFlag(),
 			&cli.DurationFlag{Name: "timeout", Usage: "stop the pods after `DURATION` (90s, 5m); the exit code is then 124"},
 		},
 		Action: func(c *cli.Context) error {
 			return run(u, runArgs{
 				planArgs: planFlags(c), output: c.String("output"), stamp: c.Bool("timestamps"),
-				explain: c.Bool("explain"), time: c.Bool("time"), timeout: c.Duration("timeout"),
+				explain: c.Bool("explain"), time: c.Bool("time"), timeout: c.Duration("timeout"), detach: c.Bool("detach"),
 			})
 		},
 	}
@@ -41,6 +43,7 @@ type runArgs struct {
 	planArgs
 	output               string
 	stamp, explain, time bool
+	detach               bool
 	timeout              time.Duration
 }
 
@@ -50,6 +53,9 @@ func (a *runArgs) check() error {
 	}
 	if a.timeout < 0 {
 		return withHint("0 is no timeout", "--timeout %s: want no negative time", a.timeout)
+	}
+	if err := a.detachable(); err != nil {
+		return err
 	}
 	return a.planArgs.check()
 }
@@ -67,6 +73,15 @@ func run(u *ui, a runArgs) error {
 		return context(a.where("run"), err)
 	}
 	a.stdinTaken(u, in.Pods)
+	for _, p := range in.Pods {
+		u.warnWithout(p.Name, a.without)
+	}
+	if a.detach {
+		if err := u.detach(a, in); err != nil {
+			return context(a.where("run"), err)
+		}
+		return nil
+	}
 	if restore := u.rawTerminal(&a, in.Pods); restore != nil {
 		defer restore()
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 
 	"github.com/podlab/podlab/pod"
 	"github.com/podlab/podlab/pod/spec"
@@ -19,9 +20,12 @@ type runner struct {
 	prefix   map[string]prefixes // by "pod/container"
 	narrator *narrator           // nil without --explain
 	times    timings
+	gone     func(error) // ends the run: nobody is there any more
+	ready    func() bool // told once, when all pods run or have run; false ends them. nil: nobody waits
 
 	mu   sync.Mutex
 	code int // of the first pod that failed
+	down int // pods that aren't up yet
 }
 
 func newRunner(u *ui, a runArgs, in *spec.Input) *runner {
@@ -72,6 +76,7 @@ func (r *runner) run() (code int, err error) {
 	defer func() { _ = root.Close() }() // the pods have removed what is theirs
 	ctx, cancel := stdcontext.WithCancel(stdcontext.Background())
 	defer cancel()
+	r.down = len(r.in.Pods)
 	kill := make(chan struct{})
 	var once sync.Once
 	var names []string
@@ -84,7 +89,7 @@ func (r *runner) run() (code int, err error) {
 		}
 		cancel()
 	})
-	r.out.broken = w.pipe
+	r.out.broken, r.gone = w.pipe, w.pipe
 	var pods sync.WaitGroup
 	for _, p := range r.in.Pods[1:] {
 		pods.Go(func() { r.pod(ctx, root, p, kill) })
@@ -101,11 +106,15 @@ func (r *runner) run() (code int, err error) {
 func (r *runner) pod(ctx stdcontext.Context, root *pod.Root, p *spec.Pod, kill <-chan struct{}) {
 	w := &podWatch{r: r, pod: p.Name, births: len(p.Spec.Containers)}
 	o := pod.Options{
-		Rootfs: r.args.rootfs, Restart: r.args.restart, Trace: r.args.explain || r.args.time,
-		Watch: w.event, Kill: kill, Stdin: r.stdin(),
-		Output: func(container string, stderr bool) io.Writer { return r.output(p.Name, container, stderr) },
+		Rootfs: r.args.rootfs, Restart: r.args.restart, Without: r.args.without, Trace: r.args.explain || r.args.time,
+		Watch: w.event, Kill: kill, Detached: r.args.detach,
+	}
+	if !r.args.detach {
+		o.Stdin = r.stdin()
+		o.Output = func(container string, stderr bool) io.Writer { return r.output(p.Name, container, stderr) }
 	}
 	st, err := pod.Run(ctx, root, p, r.in, o)
+	defer w.up() // if it was never
 	switch {
 	case err != nil && ctx.Err() == nil:
 		r.u.fail(context(r.args.where("run"), err))
@@ -117,6 +126,17 @@ func (r *runner) pod(ctx stdcontext.Context, root *pod.Root, p *spec.Pod, kill <
 			r.u.note("%s: %s", p.Name, text)
 		}
 		r.failed(st.ExitCode)
+	}
+}
+
+// podUp counts the pods that run or have run, and says when all of them do.
+func (r *runner) podUp() {
+	r.mu.Lock()
+	r.down--
+	all := r.down == 0
+	r.mu.Unlock()
+	if all && r.ready != nil && r.code == 0 && !r.ready() {
+		r.gone(syscall.EPIPE)
 	}
 }
 

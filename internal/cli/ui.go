@@ -23,6 +23,8 @@ type ui struct {
 	outColor     bool
 	errColor     bool
 	said         map[string]bool // warnings, each said once
+	given        []source        // manifests that were read by another podlab
+	quiet        bool            // that one has warned already
 	sources      []source        // the manifests that were read, for the source lines of errors
 }
 
@@ -86,7 +88,7 @@ func (u *ui) note(format string, args ...any) {
 // warn warns of something, once however often it comes up.
 func (u *ui) warn(format string, args ...any) {
 	text := cleanString(fmt.Sprintf(format, args...))
-	if u.said[text] {
+	if u.said[text] || u.quiet {
 		return
 	}
 	if u.said == nil {
