@@ -46,6 +46,7 @@ type Options struct {
 	Trace    bool                                          // report every step (EventStep)
 	Watch    func(Event)                                   // called from one goroutine, never after Run has returned
 	Output   func(container string, stderr bool) io.Writer // where a container's lines go; called at every start
+	Logs     bool                                          // their lines go to files in the pod's directory, too, see Handle.Log
 	Stdin    *os.File                                      // for the containers with stdin: true; nil is /dev/null
 	Detached bool                                          // the control socket is there before the first container
 	Kill     <-chan struct{}                               // closed: SIGKILL at once. ctx's end is the gentle way
