@@ -43,6 +43,7 @@ type Event struct {
 type Options struct {
 	Rootfs   string                                        // PlanOptions.Rootfs
 	Restart  string                                        // PlanOptions.Restart
+	Without  ns.Kinds                                      // PlanOptions.Without
 	Trace    bool                                          // report every step (EventStep)
 	Watch    func(Event)                                   // called from one goroutine, never after Run has returned
 	Output   func(container string, stderr bool) io.Writer // where a container's lines go; called at every start

@@ -84,9 +84,6 @@ func (s *supervisor) begin(p *spec.Pod, in *spec.Input) error {
 	if s.opts.Logs {
 		s.makeLogs()
 	}
-	if s.opts.Logs {
-		s.makeLogs()
-	}
 	if s.opts.Detached {
 		if err := s.openControl(); err != nil {
 			return s.named(err)
@@ -154,7 +151,6 @@ type news struct {
 	step *stepDone   // a step is done
 	msg  *ns.Message // from the stage
 	gone bool        // the stage has hung up
-	log  error       // its log can't be written
 	log  error       // its log can't be written
 
 	forked   *forked // it was forked by the stage on its way, or for an exec

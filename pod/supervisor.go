@@ -152,8 +152,6 @@ func (s *supervisor) hear(n news) {
 		s.adopt(n.box, *n.forked)
 	case n.log != nil:
 		s.logFailed(n.box, n.log)
-	case n.log != nil:
-		s.logFailed(n.box, n.log)
 	case n.msg != nil:
 		s.stageSays(n)
 	case n.box < 0 && n.err != nil:
@@ -321,7 +319,6 @@ func (s *supervisor) start(i int) error {
 		return err
 	}
 	b.reports, b.fds = reports, []int{fd}
-	s.beginLog(i)
 	s.beginLog(i)
 	if b.plan.TTY {
 		reports.Terminal = func(master int) { s.terminal(b, master) }
