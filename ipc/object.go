@@ -32,8 +32,8 @@ func (k Kind) SystemV() bool { return k == KindShm || k == KindSem || k == KindM
 // Object is one IPC object, with what its kind has of this.
 type Object struct {
 	Kind Kind   `json:"kind"`
-	Key  Key    `json:"key,omitempty"`  // System V; Private for one without a key
-	ID   int    `json:"id"`             // System V
+	Key  Key    `json:"-"`              // System V; Private for one without a key
+	ID   int    `json:"-"`              // System V
 	Name string `json:"name,omitempty"` // POSIX: "/jobs"
 
 	Mode       fs.FileMode `json:"-"` // the low 9 bits; in JSON "0600"
@@ -46,8 +46,8 @@ type Object struct {
 	Resident int64 `json:"resident,omitempty"` // bytes of shm and posix-shm that are in memory
 	Swapped  int64 `json:"swapped,omitempty"`  // and of shm, that are in swap space
 
-	Attached   int  `json:"attached"`             // shm: how many mappings; others don't know
-	Messages   int  `json:"messages"`             // msg, mq
+	Attached   int  `json:"-"`                    // shm: how many mappings; others don't know
+	Messages   int  `json:"-"`                    // msg, mq
 	Semaphores int  `json:"semaphores,omitempty"` // sem: how many in the set
 	Unreadable bool `json:"unreadable,omitempty"` // the caller may not read it, so what follows, and of an mq what it holds, is unknown
 
@@ -95,19 +95,35 @@ func (o Object) Title() string {
 // plain is Object without its methods.
 type plain Object
 
+// objectJSON has what needs another shape in JSON. Numbers that may well be 0 are there for the kinds that have them.
 type objectJSON struct {
 	plain
-	Mode string `json:"mode"`
+	Key      *Key   `json:"key,omitempty"`
+	ID       *int   `json:"id,omitempty"`
+	Mode     string `json:"mode"`
+	Attached *int   `json:"attached,omitempty"`
+	Messages *int   `json:"messages,omitempty"`
 }
 
-// MarshalJSON writes the mode in octal, as everybody reads it.
+// MarshalJSON writes the mode in octal, as everybody reads it, and the key in hexadecimal.
 func (o Object) MarshalJSON() ([]byte, error) {
-	return json.Marshal(objectJSON{plain(o), fmt.Sprintf("%04o", o.Mode.Perm())})
+	j := objectJSON{plain: plain(o), Mode: fmt.Sprintf("%04o", o.Mode.Perm())}
+	if o.Kind.SystemV() {
+		j.Key, j.ID = &o.Key, &o.ID
+	}
+	switch o.Kind {
+	case KindShm:
+		j.Attached = &o.Attached
+	case KindMsg, KindQueue:
+		j.Messages = &o.Messages
+	}
+	return json.Marshal(j)
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (o *Object) UnmarshalJSON(data []byte) error {
-	var j objectJSON
+	var back Object
+	j := objectJSON{Key: &back.Key, ID: &back.ID, Attached: &back.Attached, Messages: &back.Messages}
 	if err := json.Unmarshal(data, &j); err != nil {
 		return err
 	}
@@ -115,7 +131,8 @@ func (o *Object) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("mode %q: %w", j.Mode, err)
 	}
+	key, id, attached, messages := back.Key, back.ID, back.Attached, back.Messages
 	*o = Object(j.plain)
-	o.Mode = fs.FileMode(mode)
+	o.Key, o.ID, o.Attached, o.Messages, o.Mode = key, id, attached, messages, fs.FileMode(mode)
 	return nil
 }
