@@ -37,6 +37,17 @@ func interruptible(ctx context.Context, call func() unix.Errno) error {
 	}
 }
 
+// waiting is interruptible for a call that takes IPC_NOWAIT in its flags, and then says notYet instead of waiting. Where
+// ctx can end it is tried so first: an interruption costs more to prepare than the call does.
+func waiting(ctx context.Context, notYet unix.Errno, call func(flags int) unix.Errno) error {
+	if ctx.Done() != nil && ctx.Err() == nil {
+		if errno := call(unix.IPC_NOWAIT); errno != notYet && errno != unix.EINTR {
+			return failure(errno)
+		}
+	}
+	return interruptible(ctx, func() unix.Errno { return call(0) })
+}
+
 // interruptOnEnd signals the calling thread when ctx ends, until stop is called. stop returns when no further signal
 // will be sent.
 func interruptOnEnd(ctx context.Context) (stop func()) {

@@ -45,7 +45,14 @@ func TestMain(m *testing.M) {
 
 // roles are what this binary does as a child of a test. A role talks to its parent in lines, and ends when its
 // standard input does.
-var roles = map[string]func(args []string) error{}
+var roles = map[string]func(args []string) error{
+	"stranger": roleStranger,
+	"owner":    roleOwner,
+	"hold":     roleHold,
+	"create":   roleCreate,
+	"echo sem": roleEchoSem,
+	"echo msg": roleEchoMsg,
+}
 
 // made is what this process has made, for leftovers to look for.
 var made = struct {

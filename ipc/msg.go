@@ -55,8 +55,8 @@ func (q Msg) send(ctx context.Context, m Message, flags int) error {
 	buf := newMsgbuf(len(m.Data))
 	buf[0] = m.Type
 	copy(buf.text(), m.Data)
-	return idError("msgsnd", q, interruptible(ctx, func() unix.Errno {
-		_, _, errno := unix.Syscall6(unix.SYS_MSGSND, uintptr(q), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(m.Data)), uintptr(flags), 0, 0)
+	return idError("msgsnd", q, waiting(ctx, unix.EAGAIN, func(noWait int) unix.Errno {
+		_, _, errno := unix.Syscall6(unix.SYS_MSGSND, uintptr(q), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(m.Data)), uintptr(flags|noWait), 0, 0)
 		return errno
 	}))
 }
@@ -103,8 +103,8 @@ func (q Msg) receive(ctx context.Context, typ int64, o ReceiveOptions, flags int
 			buf = newMsgbuf(size)
 		}
 		var n uintptr
-		err := interruptible(ctx, func() (errno unix.Errno) {
-			n, _, errno = unix.Syscall6(unix.SYS_MSGRCV, uintptr(q), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(size), uintptr(typ), uintptr(flags), 0)
+		err := waiting(ctx, unix.ENOMSG, func(noWait int) (errno unix.Errno) {
+			n, _, errno = unix.Syscall6(unix.SYS_MSGRCV, uintptr(q), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(size), uintptr(typ), uintptr(flags|noWait), 0)
 			return errno
 		})
 		switch {

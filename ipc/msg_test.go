@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/podlab/podlab/internal/testenv"
 	"golang.org/x/sys/unix"
 )
 
@@ -109,7 +108,7 @@ func TestMsgTypes(t *testing.T) {
 		for {
 			m, err := q.TryReceive(c.typ, ReceiveOptions{Except: c.except})
 			if err != nil {
-				wantErrno(t, err, "msgrcv", fmt.Sprintf("id %d", q), unix.ENOMSG)
+				wantErr(t, err, unix.ENOMSG, "msgrcv", fmt.Sprintf("id %d", q))
 				break
 			}
 			got += string(m.Data)
@@ -150,7 +149,7 @@ func TestMsgErrors(t *testing.T) {
 		{"none: bytes", func() error { return none.SetBytes(1) }, "msgctl", noID, unix.EINVAL},
 		{"none: remove", none.Remove, "msgctl", noID, unix.EINVAL},
 	} {
-		t.Run(c.name, func(t *testing.T) { wantErrno(t, c.do(), c.op, c.path, c.want) })
+		t.Run(c.name, func(t *testing.T) { wantErr(t, c.do(), c.want, c.op, c.path) })
 	}
 }
 
@@ -169,17 +168,17 @@ func TestMsgSizes(t *testing.T) {
 	}
 	for range 2 { // it stays
 		_, err := q.TryReceive(0, ReceiveOptions{Size: 4})
-		wantErrno(t, err, "msgrcv", fmt.Sprintf("id %d", q), unix.E2BIG)
+		wantErr(t, err, unix.E2BIG, "msgrcv", fmt.Sprintf("id %d", q))
 	}
 	m, err := q.TryReceive(0, ReceiveOptions{Size: 4, NoError: true})
 	wantMessage(t, m, err, text(2, "hell"))
 	_, err = q.TryReceive(0, ReceiveOptions{})
-	wantErrno(t, err, "msgrcv", fmt.Sprintf("id %d", q), unix.ENOMSG) // the rest is lost
+	wantErr(t, err, unix.ENOMSG, "msgrcv", fmt.Sprintf("id %d", q)) // the rest is lost
 }
 
 // A message longer than the usual limit, in an IPC namespace that allows it, is received as well.
 func TestMsgLong(t *testing.T) {
-	testenv.Need(t, "root", os.Geteuid() == 0, "running as an ordinary user")
+	needRoot(t)
 	done := make(chan bool)
 	go func() {
 		defer close(done)
@@ -227,7 +226,7 @@ func TestMsgEmpty(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wantErrno(t, q.TrySend(Message{Type: 4}), "msgsnd", fmt.Sprintf("id %d", q), unix.EAGAIN)
+	wantErr(t, q.TrySend(Message{Type: 4}), unix.EAGAIN, "msgsnd", fmt.Sprintf("id %d", q))
 	for range 3 {
 		m, err := q.TryReceive(0, ReceiveOptions{})
 		wantMessage(t, m, err, text(4, ""))
@@ -242,7 +241,7 @@ func TestMsgFull(t *testing.T) {
 	if err := q.TrySend(text(1, "01234567")); err != nil {
 		t.Fatal(err)
 	}
-	wantErrno(t, q.TrySend(text(2, "xyz")), "msgsnd", fmt.Sprintf("id %d", q), unix.EAGAIN)
+	wantErr(t, q.TrySend(text(2, "xyz")), unix.EAGAIN, "msgsnd", fmt.Sprintf("id %d", q))
 	soon, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if err := q.Send(soon, text(2, "xyz")); !errors.Is(err, context.DeadlineExceeded) {
@@ -292,8 +291,8 @@ func TestMsgRemovedUnderWaiters(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range n {
-		wantErrno(t, <-sent, "msgsnd", fmt.Sprintf("id %d", q), unix.EIDRM)
-		wantErrno(t, <-received, "msgrcv", fmt.Sprintf("id %d", q), unix.EIDRM)
+		wantErr(t, <-sent, unix.EIDRM, "msgsnd", fmt.Sprintf("id %d", q))
+		wantErr(t, <-received, unix.EIDRM, "msgrcv", fmt.Sprintf("id %d", q))
 	}
 }
 

@@ -54,19 +54,23 @@ type sembuf struct {
 	flags int16
 }
 
+func (op SemOp) raw(flags int) sembuf {
+	if op.Undo {
+		flags |= semFlagUndo
+	}
+	if op.NoWait {
+		flags |= unix.IPC_NOWAIT
+	}
+	return sembuf{op.Num, op.Delta, int16(flags)}
+}
+
 // Do carries out all operations at once or none, waiting until all can be. EIDRM if the set is removed meanwhile.
 func (s Sem) Do(ctx context.Context, ops ...SemOp) error {
 	bufs := make([]sembuf, len(ops))
-	for i, op := range ops {
-		bufs[i] = sembuf{num: op.Num, delta: op.Delta}
-		if op.Undo {
-			bufs[i].flags |= semFlagUndo
+	return idError("semop", s, waiting(ctx, unix.EAGAIN, func(flags int) unix.Errno {
+		for i, op := range ops {
+			bufs[i] = op.raw(flags)
 		}
-		if op.NoWait {
-			bufs[i].flags |= unix.IPC_NOWAIT
-		}
-	}
-	return idError("semop", s, interruptible(ctx, func() unix.Errno {
 		_, _, errno := unix.Syscall(unix.SYS_SEMOP, uintptr(s), uintptr(unsafe.Pointer(unsafe.SliceData(bufs))), uintptr(len(bufs)))
 		return errno
 	}))

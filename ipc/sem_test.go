@@ -165,7 +165,7 @@ func TestSemErrors(t *testing.T) {
 		{"none: permissions", func() error { return none.SetPerm(-1, 0, 0) }, "semctl", "id 2147483647", unix.EINVAL},
 		{"none: remove", none.Remove, "semctl", "id 2147483647", unix.EINVAL},
 	} {
-		t.Run(c.name, func(t *testing.T) { wantErrno(t, c.do(), c.op, c.path, c.want) })
+		t.Run(c.name, func(t *testing.T) { wantErr(t, c.do(), c.want, c.op, c.path) })
 	}
 	wantValues(t, s, 1, 32767)
 }
@@ -174,7 +174,7 @@ func TestSemErrors(t *testing.T) {
 func TestSemAtomic(t *testing.T) {
 	s := newSem(t, 1, 0)
 	err := s.Do(t.Context(), SemOp{Num: 0, Delta: -1}, SemOp{Num: 1, Delta: -1, NoWait: true})
-	wantErrno(t, err, "semop", fmt.Sprintf("id %d", s), unix.EAGAIN)
+	wantErr(t, err, unix.EAGAIN, "semop", fmt.Sprintf("id %d", s))
 	wantValues(t, s, 1, 0)
 
 	done := make(chan error)
@@ -265,7 +265,7 @@ func TestSemRemovedUnderWaiters(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 * n {
-		wantErrno(t, <-errs, "semop", fmt.Sprintf("id %d", s), unix.EIDRM)
+		wantErr(t, <-errs, unix.EIDRM, "semop", fmt.Sprintf("id %d", s))
 	}
 }
 

@@ -1,7 +1,6 @@
 package ipc
 
 import (
-	"errors"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -48,15 +47,6 @@ func newKey() Key {
 	}
 }
 
-// wantErrno fails the test unless err says which call failed on what, and why.
-func wantErrno(t testing.TB, err error, op, path string, errno unix.Errno) {
-	t.Helper()
-	var p *os.PathError
-	if !errors.As(err, &p) || p.Op != op || p.Path != path || p.Err != errno {
-		t.Errorf("got %v, want %v", err, &os.PathError{Op: op, Path: path, Err: errno})
-	}
-}
-
 func TestShm(t *testing.T) {
 	began := time.Now().Truncate(time.Second)
 	k := newKey()
@@ -66,7 +56,7 @@ func TestShm(t *testing.T) {
 	}
 	mine(t, KindShm, s, s.Remove)
 	if _, err := GetShm(k, 5000, Get{Create: true, Exclusive: true}); err != nil {
-		wantErrno(t, err, "shmget", "key "+k.String(), unix.EEXIST)
+		wantErr(t, err, unix.EEXIST, "shmget", "key "+k.String())
 	} else {
 		t.Error("made twice")
 	}
@@ -148,7 +138,7 @@ func TestShmErrors(t *testing.T) {
 		{"set, ids kept", func() error { return none.SetPerm(-1, 0, 0) }, "shmctl", "id 2147483647", unix.EINVAL},
 		{"remove", none.Remove, "shmctl", "id 2147483647", unix.EINVAL},
 	} {
-		t.Run(c.name, func(t *testing.T) { wantErrno(t, c.do(), c.op, c.path, c.want) })
+		t.Run(c.name, func(t *testing.T) { wantErr(t, c.do(), c.want, c.op, c.path) })
 	}
 }
 
@@ -166,7 +156,7 @@ func TestShmRemovedWhileAttached(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = GetShm(k, 0, Get{})
-	wantErrno(t, err, "shmget", "key "+k.String(), unix.ENOENT)
+	wantErr(t, err, unix.ENOENT, "shmget", "key "+k.String())
 	st, err := s.Stat()
 	if err != nil || st.Perm.Key != Private || !st.Dest || st.Attached != 1 || st.Perm.Mode != 0o600 {
 		t.Errorf("got %+v and %v, want key 0, to be destroyed, attached once", st, err)
