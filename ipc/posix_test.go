@@ -24,6 +24,7 @@ var posixRoles = map[string]func(args []string) error{
 	"shared-open":     sharedOpenRole,
 	"shared-crash":    sharedCrashRole,
 	"semaphore-open":  semaphoreOpenRole,
+	"semaphore-echo":  semaphoreEchoRole,
 	"semaphore-loop":  semaphoreLoopRole,
 	"semaphore-crash": semaphoreCrashRole,
 }
