@@ -80,6 +80,9 @@ func argCandidates(u *ui, verb string, have []string, cur string) []candidate {
 	if below := subentries(verb); below != nil {
 		return commandCandidates(below)
 	}
+	if strings.HasPrefix(verb, "ipc ") {
+		return ipcArguments(u, verb, have)
+	}
 	switch verb {
 	case "run", "plan":
 		return manifestCandidates(cur)
@@ -114,6 +117,8 @@ func valueCandidates(u *ui, verb, flag, cur string) []candidate {
 	switch {
 	case flag == "color":
 		return plainCandidates("auto", "always", "never")
+	case strings.HasPrefix(verb, "ipc ") && flag != "root":
+		return ipcValues(verb, flag)
 	case flag == "restart":
 		return plainCandidates("never", "onfailure", "always")
 	case flag == "rootfs":

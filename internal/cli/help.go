@@ -117,7 +117,7 @@ func flagHelp(f cli.Flag) (left, right string) {
 		value, after, _ := strings.Cut(after, "`")
 		left, right = left+" "+value, before+value+after
 	}
-	if v := d.GetValue(); d.TakesValue() && v != "" && v != "0s" && v != "[]" {
+	if v := d.GetValue(); d.TakesValue() && v != "" && v != "0" && v != "0s" && v != "[]" {
 		right += " (default " + v + ")"
 	}
 	return left, right

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -148,67 +149,61 @@ func ipcFlags(names string) []cli.Flag {
 	return all
 }
 
-// ipcFlag makes one flag. A name after a colon tells apart flags that mean different things to different verbs.
+// ipcFlag makes one flag of its row. A name after a colon tells apart flags that mean different things to different verbs.
 func ipcFlag(name string) cli.Flag {
 	flag, _, _ := strings.Cut(name, ":")
-	text := func(usage, value string) cli.Flag { return &cli.StringFlag{Name: flag, Usage: usage, Value: value} }
-	number := func(usage string, value int64) cli.Flag {
-		return &cli.Int64Flag{Name: flag, Usage: usage, Value: value}
+	for _, r := range ipcFlagRows() {
+		if r.name != name {
+			continue
+		}
+		switch v := r.value.(type) {
+		case string:
+			if flag == "o" {
+				return outputFlag(r.usage, v)
+			}
+			return &cli.StringFlag{Name: flag, Usage: r.usage, Value: v}
+		case int:
+			return &cli.Int64Flag{Name: flag, Usage: r.usage, Value: int64(v)}
+		case time.Duration:
+			return &cli.DurationFlag{Name: flag, Usage: r.usage, Value: v}
+		}
+		return &cli.BoolFlag{Name: flag, Usage: r.usage}
 	}
-	yes := func(usage string) cli.Flag { return &cli.BoolFlag{Name: flag, Usage: usage} }
-	switch name {
-	case "o":
-		return outputFlag("text or json", "text")
-	case "o:ls":
-		return outputFlag("table, wide or json", "table")
-	case "wait":
-		return yes("wait until the object exists")
-	case "no-wait":
-		return yes("don't wait: what would block fails")
-	case "timeout":
-		return &cli.DurationFlag{Name: flag, Usage: "wait `DURATION` at most (500ms, 2s), then end with code 124"}
-	case "hold":
-		return yes("then keep it until standard input ends or a signal comes; says holding when it does")
-	case "size":
-		return text("`BYTES` it has; 64k and 1M are understood", "4096")
-	case "size:read":
-		return text("read `BYTES`, without looking for a NUL", "")
-	case "size:resize":
-		return text("`BYTES` it has; 64k and 1M are understood", "")
-	case "offset":
-		return number("begin at `BYTE`", 0)
-	case "mode":
-		return text("permissions, in octal as chmod(1) has them; no umask is applied: `MODE`", "600")
-	case "excl":
-		return yes("fail with EEXIST if it is there already")
-	case "raw":
-		return yes("the bytes and nothing else: no NUL, no newline, nothing made visible")
-	case "number":
-		return number("`N` semaphores in the set; as many as --value has, if that is more", 1)
-	case "value":
-		return text("first `VALUE`; one for all of a set, or one for each: 1,0,5", "1")
-	case "num":
-		return number("semaphore `N` of the set, from 0", 0)
-	case "num:set":
-		return number("set only semaphore `N` of the set", -1)
-	case "by":
-		return number("`N` at once, or none", 1)
-	case "undo":
-		return yes("have the kernel take it back when this process ends, however it ends (SEM_UNDO)")
-	case "type":
-		return number("the message's `TYPE`, greater than 0", 1)
-	case "type:receive":
-		return number("only `TYPE`; 0: any; -N: the lowest of those up to N", 0)
-	case "priority":
-		return number("`N` from 0 to 32767; the highest is received first", 0)
-	case "max-messages":
-		return number("`N` messages that it can hold", 10)
-	case "message-size":
-		return number("`BYTES` that a message can have", 8192)
-	case "count":
-		return number("end after `N` changes", 0)
-	case "every":
-		return &cli.DurationFlag{Name: flag, Usage: "look every `DURATION`", Value: watchEvery}
+	panic("a flag without a row: " + name)
+}
+
+type ipcFlagRow struct {
+	name, usage string
+	value       any // where it isn't given; its type is the flag's
+}
+
+func ipcFlagRows() []ipcFlagRow {
+	return []ipcFlagRow{
+		{"o", "text or json", "text"},
+		{"o:ls", "table, wide or json", "table"},
+		{"wait", "wait until the object exists", false},
+		{"no-wait", "don't wait: what would block fails", false},
+		{"timeout", "wait `DURATION` at most (500ms, 2s), then end with code 124", time.Duration(0)},
+		{"hold", "then keep it until standard input ends or a signal comes; says holding when it does", false},
+		{"size", "`BYTES` it has; 64k and 1M are understood", "4096"},
+		{"size:read", "read `BYTES`, whatever they are", ""},
+		{"size:resize", "`BYTES` it has from now on; 64k and 1M are understood", ""},
+		{"offset", "begin at `BYTE`", 0},
+		{"mode", "permissions `MODE`, in octal as chmod(1) has them; no umask is applied", "600"},
+		{"excl", "fail with EEXIST if it is there already", false},
+		{"raw", "the bytes and nothing else: no zero byte, no newline, nothing made visible", false},
+		{"number", "`N` semaphores in the set", 1},
+		{"value", "first `VALUE`: one for all of a set, or one for each, as 1,0,5", "1"},
+		{"num", "semaphore `N` of the set, from 0", 0},
+		{"num:set", "only semaphore `N` of the set, from 0", 0},
+		{"by", "`N` at once, or none", 1},
+		{"undo", "have the kernel take it back when this process ends, however it ends (SEM_UNDO)", false},
+		{"type", "the message's `TYPE`, greater than 0", 1},
+		{"type:receive", "only `TYPE`; 0: any; -N: the lowest of those up to N", 0},
+		{"priority", "`N` from 0 to 32767; the highest is received first", 0},
+		{"max-messages", "`N` messages that it can hold", 10},
+		{"message-size", "`BYTES` that a message can have", 8192},
+		{"count", "end after `N` changes", 0},
+		{"every", "look every `DURATION`", watchEvery},
 	}
-	panic("a flag that nobody made: " + name)
 }

@@ -3,10 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -158,25 +156,8 @@ func queueObject(name string) (ipc.Object, error) {
 		return ipc.Object{}, err
 	}
 	defer func() { _ = q.Close() }() // read only
-	a, err := q.Attr()
-	if err != nil {
-		return ipc.Object{}, err
-	}
-	st, err := q.File().Stat()
-	if err != nil {
-		return ipc.Object{}, err
-	}
-	o := ipc.Object{Kind: ipc.KindQueue, Name: name, Mode: st.Mode().Perm(), ModifyTime: st.ModTime(),
-		Messages: int(a.Messages), MaxMessages: a.MaxMessages, MessageSize: a.MessageSize}
-	ownerOf(&o, st)
-	return o, nil
-}
-
-// ownerOf takes from a file's status what os.FileInfo has no name for.
-func ownerOf(o *ipc.Object, st fs.FileInfo) {
-	if s, ok := st.Sys().(*syscall.Stat_t); ok {
-		o.UID, o.GID, o.CreatorUID, o.CreatorGID, o.Inode, o.Dev = int(s.Uid), int(s.Gid), int(s.Uid), int(s.Gid), s.Ino, s.Dev
-	}
+	o, _, err := askQueue(q, name)
+	return o, err
 }
 
 // gone is what the kernel says of an identifier that no object has.

@@ -51,6 +51,9 @@ func (c *ipcCall) meaning(err error) string {
 	var pe *os.PathError
 	if errors.As(err, &pe) {
 		op = pe.Op
+		if pe.Err != errno && (errno == unix.EINVAL || errno == unix.ENAMETOOLONG) {
+			return "" // not the kernel's: package ipc says what was wrong
+		}
 	}
 	noun := kindOf(c.kind).noun
 	switch errno {
@@ -91,8 +94,6 @@ func (c *ipcCall) rarer(errno unix.Errno) string {
 		return "longer than a message of this queue may be: podlab ipc mq get " + c.subject.name + " shows its size"
 	case unix.EBUSY:
 		return "another process waits for its notification already, and a queue has room for one (mq_notify(3))"
-	case unix.ENAMETOOLONG:
-		return "255 bytes after the slash, and 4 fewer for a semaphore, whose file is called sem.NAME"
 	case unix.ENOSYS:
 		return "this kernel was built without it"
 	}

@@ -92,7 +92,7 @@ func (c *ipcCall) sendMsg() error {
 	}
 	c.add("bytes", len(p))
 	c.add("type", typ)
-	c.say("sent %d bytes, type %d", len(p), typ)
+	c.say("sent %d %s, type %d", len(p), plural(len(p), "byte"), typ)
 	return nil
 }
 
@@ -196,7 +196,7 @@ func (c *ipcCall) sendMQ() error {
 	}
 	c.add("bytes", len(p))
 	c.add("priority", prio)
-	c.say("sent %d bytes, priority %d", len(p), prio)
+	c.say("sent %d %s, priority %d", len(p), plural(len(p), "byte"), prio)
 	return nil
 }
 

@@ -221,15 +221,15 @@ func (c *ipcCall) setSem() error {
 	if err != nil {
 		return usage(c.path, err)
 	}
-	num := int(c.c.Int64("num"))
-	if num >= 0 && len(values) > 1 {
+	one, num := c.c.IsSet("num"), int(c.c.Int64("num"))
+	if one && len(values) > 1 {
 		return usage(c.path, fmt.Errorf("--num %d, but %d values", num, len(values)))
 	}
 	_, id, err := c.openSem()
 	if err != nil {
 		return err
 	}
-	if num >= 0 {
+	if one {
 		err = id.SetValue(num, values[0])
 		c.add("num", num)
 	} else {

@@ -154,7 +154,7 @@ func (c *ipcCall) write(m memory, size int64, p []byte) error {
 	c.add("offset", off)
 	c.add("bytes", n)
 	if !c.c.Bool("raw") {
-		c.say("wrote %d bytes at %d", n, off)
+		c.say("wrote %d %s at %d", n, plural(n, "byte"), off)
 	}
 	return nil
 }

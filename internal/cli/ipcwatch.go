@@ -8,10 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/podlab/podlab/ipc"
 )
@@ -49,56 +46,60 @@ func (c *ipcCall) watch() error {
 	if every <= 0 {
 		return usage(c.path, fmt.Errorf("--every %s: want a time to come", every))
 	}
-	var only *object
+	w := &watchers{c: c, wake: make(chan change), ids: map[int]bool{}}
 	if len(c.args) > 0 {
 		o, err := c.object(c.args[0])
 		if err != nil {
 			return err
 		}
-		only = &o
+		w.only = &o
 	}
-	ctx, cancel := stdcontext.WithCancel(c.ctx)
-	wake, over, err := c.wakers(ctx, only)
-	defer over()
+	var cancel stdcontext.CancelFunc
+	w.ctx, cancel = stdcontext.WithCancel(c.ctx)
+	defer w.running.Wait()
 	defer cancel()
-	if err != nil {
+	if err := w.watchFiles(); err != nil {
 		return err
 	}
-	before, err := c.snapshot(only)
+	before, err := w.snapshot()
 	if err != nil {
 		return err
 	}
 	if err := c.tell(change{Event: "watching", text: "watching"}); err != nil {
 		return err
 	}
+	return w.loop(before, every, c.c.Int64("count"))
+}
+
+// loop tells of what differs between one look and the next, count times or until its context ends.
+func (w *watchers) loop(before map[objectID]ipc.Object, every time.Duration, count int64) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	left := c.c.Int64("count")
 	for {
 		var found []change
 		select {
-		case <-ctx.Done():
-			if cause := stdcontext.Cause(c.ctx); !errors.As(cause, new(signalled)) {
-				return &os.PathError{Op: "watch", Path: string(c.kind), Err: cause}
+		case <-w.ctx.Done():
+			if cause := stdcontext.Cause(w.c.ctx); !errors.As(cause, new(signalled)) {
+				return &os.PathError{Op: "watch", Path: string(w.c.kind), Err: cause}
 			}
 			return errWatched
-		case w := <-wake:
-			if w.Event != "" {
-				found = append(found, w)
+		case ch := <-w.wake:
+			if ch.Event != "" {
+				found = append(found, ch)
 			}
 		case <-tick.C:
 		}
-		now, err := c.snapshot(only)
+		now, err := w.snapshot()
 		if err != nil {
 			return err
 		}
 		found = append(found, compare(before, now)...)
 		before = now
 		for _, ch := range found {
-			if err := c.tell(ch); err != nil {
+			if err := w.c.tell(ch); err != nil {
 				return err
 			}
-			if left--; left == 0 {
+			if count--; count == 0 {
 				return errWatched
 			}
 		}
@@ -128,26 +129,6 @@ type objectID struct {
 	id    int
 	name  string
 	inode uint64
-}
-
-func (c *ipcCall) snapshot(only *object) (map[objectID]ipc.Object, error) {
-	all, err := ipc.List()
-	seen := map[objectID]ipc.Object{}
-	for _, o := range all {
-		if o.Kind == c.kind && (only == nil || only.is(o)) {
-			seen[objectID{o.Kind, o.ID, o.Name, o.Inode}] = o
-		}
-	}
-	if !errors.Is(err, ipc.ErrNoMQueue) || c.kind != ipc.KindQueue {
-		return seen, nil // what can't be listed of the other kinds is not our business
-	}
-	if only == nil {
-		return nil, withHint("podlab ipc mq watch /NAME works without", "%s: %w", c.path, err)
-	}
-	if o, err := queueObject(only.name); err == nil {
-		seen[objectID{o.Kind, 0, o.Name, o.Inode}] = o
-	}
-	return seen, nil
 }
 
 // watched is what of an object is compared: its name in JSON, and its value.
@@ -187,7 +168,7 @@ func compare(before, now map[objectID]ipc.Object) []change {
 	for id, o := range now {
 		was, ok := before[id]
 		if !ok {
-			all = append(all, change{Event: "appeared", Object: &o, text: fmt.Sprintf("+ %s, mode %s, owner %s", watchName(o), octal(o.Mode), ownerName(o.UID))})
+			all = append(all, change{Event: "appeared", Object: &o, text: fmt.Sprintf("+ %s%s, mode %s, owner %s", watchName(o), sizeOf(o), octal(o.Mode), ownerName(o.UID))})
 			continue
 		}
 		ch := change{Event: "changed", Object: &o, Changes: map[string]any{}, text: "~ " + watchName(o)}
@@ -217,82 +198,22 @@ func compareText(a, b string) int {
 	return 0
 }
 
+// sizeOf is what a new object is like, where its kind has sizes.
+func sizeOf(o ipc.Object) string {
+	switch o.Kind {
+	case ipc.KindShm, ipc.KindShared:
+		return fmt.Sprintf(", %d bytes", o.Size)
+	case ipc.KindSem, ipc.KindNamedSem:
+		return fmt.Sprintf(", %s %s", plural(len(o.Values), "value"), valuesOf(o))
+	case ipc.KindQueue:
+		return fmt.Sprintf(", %d messages of %d bytes", o.MaxMessages, o.MessageSize)
+	}
+	return ""
+}
+
 func watchName(o ipc.Object) string {
 	if !o.Kind.SystemV() {
 		return string(o.Kind) + " " + o.Name
 	}
 	return string(o.Kind) + " " + nameOf(o) + " id:" + strconv.Itoa(o.ID)
-}
-
-// wakers start what tells of changes before the next look: inotify for files, mq_notify for a queue. over waits until they
-// have ended, which they do with ctx.
-func (c *ipcCall) wakers(ctx stdcontext.Context, only *object) (wake <-chan change, over func(), err error) {
-	ch := make(chan change)
-	var running sync.WaitGroup
-	over = running.Wait
-	send := func(w change) bool {
-		select {
-		case ch <- w:
-			return true
-		case <-ctx.Done():
-			return false
-		}
-	}
-	switch {
-	case inDevShm(c.kind):
-		dir, err := watchDir("/dev/shm")
-		if err != nil {
-			return ch, over, err
-		}
-		stop := stdcontext.AfterFunc(ctx, func() { _ = dir.Close() }) // ends the read
-		running.Go(func() {
-			defer stop()
-			buf := make([]byte, 4096)
-			for {
-				if _, err := dir.Read(buf); err != nil || !send(change{}) {
-					return
-				}
-			}
-		})
-	case c.kind == ipc.KindQueue && only != nil:
-		q, err := ipc.OpenQueue(only.name, ipc.Open{ReadOnly: true}, nil)
-		if err != nil {
-			return ch, over, nil // it may come; looking will show it
-		}
-		running.Go(func() {
-			defer func() { _ = q.Close() }() // read only
-			c.notified(ctx, q, only.name, send)
-		})
-	}
-	return ch, over, nil
-}
-
-// notified tells of each message that arrives in an empty queue.
-func (c *ipcCall) notified(ctx stdcontext.Context, q *ipc.Queue, name string, send func(change) bool) {
-	for {
-		if err := q.Notify(ctx); err != nil {
-			if ctx.Err() == nil {
-				c.u.note("%s: %s; looking instead", c.path, err)
-			}
-			return
-		}
-		o := ipc.Object{Kind: ipc.KindQueue, Name: name}
-		if !send(change{Event: "notified", Object: &o, text: "! mq " + name + ": a message has arrived in the empty queue (mq_notify)"}) {
-			return
-		}
-	}
-}
-
-// watchDir is an inotify descriptor for a directory's files.
-func watchDir(path string) (*os.File, error) {
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
-	if err != nil {
-		return nil, &os.PathError{Op: "inotify_init1", Path: path, Err: err}
-	}
-	const what = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVE | unix.IN_MODIFY | unix.IN_ATTRIB
-	if _, err := unix.InotifyAddWatch(fd, path, what); err != nil {
-		_ = unix.Close(fd) // err is what counts
-		return nil, &os.PathError{Op: "inotify_add_watch", Path: path, Err: err}
-	}
-	return os.NewFile(uintptr(fd), "inotify "+path), nil
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/podlab/podlab/internal/testenv"
+	"github.com/podlab/podlab/ipc"
 	_ "github.com/podlab/podlab/ns/stage" // the test binary is podlab, so it must be the stage as well
 )
 
@@ -27,7 +29,8 @@ func TestMain(m *testing.M) {
 //	exits CODE COMMAND…    run it, and want that exit code
 //	need FEATURE           skip without it, unless PODLAB_MUST says it is there: root, or a program's name
 //
-// and $EXAMPLES, the directory of the examples.
+// and $EXAMPLES, the directory of the examples, and $NAME, a name for IPC objects that no other script has. What has
+// this name at the end is removed.
 func TestScripts(t *testing.T) {
 	examples, err := filepath.Abs("../../examples")
 	if err != nil {
@@ -38,7 +41,9 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		UpdateScripts:       os.Getenv("PODLAB_UPDATE") != "",
 		Setup: func(e *testscript.Env) error {
-			e.Vars = append(e.Vars, "EXAMPLES="+examples, "PODLAB_ROOT="+e.WorkDir+"/state", "TERM=xterm")
+			name := fmt.Sprintf("podlab-test-%d-%s", os.Getpid(), filepath.Base(e.WorkDir))
+			e.Defer(func() { removeObjects(name) })
+			e.Vars = append(e.Vars, "NAME="+name, "EXAMPLES="+examples, "PODLAB_ROOT="+e.WorkDir+"/state", "TERM=xterm")
 			e.Values["t"] = e.T()
 			return nil
 		},
@@ -47,6 +52,24 @@ func TestScripts(t *testing.T) {
 			"need":  need,
 		},
 	})
+}
+
+// removeObjects removes what a script has left under its name: mostly nothing, so that errors say nothing.
+func removeObjects(name string) {
+	_, _, _ = ipc.RemoveQueue("/"+name), ipc.RemoveShared("/"+name), ipc.RemoveSemaphore("/"+name)
+	key, err := ipc.ParseKey(name)
+	if err != nil {
+		panic(err)
+	}
+	if id, err := ipc.GetShm(key, 0, ipc.Get{}); err == nil {
+		_ = id.Remove()
+	}
+	if id, err := ipc.GetSem(key, 0, ipc.Get{}); err == nil {
+		_ = id.Remove()
+	}
+	if id, err := ipc.GetMsg(key, ipc.Get{}); err == nil {
+		_ = id.Remove()
+	}
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {
