@@ -50,6 +50,7 @@ var roles = map[string]func(args []string) error{
 	"owner":    roleOwner,
 	"hold":     roleHold,
 	"create":   roleCreate,
+	"deaf":     roleDeaf,
 	"echo sem": roleEchoSem,
 	"echo msg": roleEchoMsg,
 }
