@@ -135,6 +135,9 @@ func Main(args []string, stdin, stdout, stderr *os.File) int {
 	if len(args) > 1 && args[1] == completeVerb {
 		return u.end(complete(u, args[2:]))
 	}
+	if len(args) > 1 && args[1] == probeVerb {
+		return u.end(serveProbe(stdin, stdout))
+	}
 	if len(args) > 1 && args[1] == superviseVerb {
 		return u.end(supervise(u))
 	}

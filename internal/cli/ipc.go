@@ -33,6 +33,7 @@ func ipcEntries(kind string) []entry {
 		return append(all,
 			entry{"ls", []string{"list"}, "list the objects of all six kinds", ipcListCommand},
 			entry{"limits", nil, "show this IPC namespace's limits beside the kernel's defaults", ipcLimitsCommand},
+			entry{"matrix", nil, "measure who reaches whose objects: containers, pods, this machine", matrixCommand},
 		)
 	}
 	for _, k := range ipcKinds() {
@@ -81,7 +82,11 @@ func (k ipcKind) command(*ui) *cli.Command { return &cli.Command{Description: k.
 
 func (k ipcKind) entries() []entry {
 	var all []entry
-	for _, v := range append(k.verbs(), commonVerbs(k.kind)...) {
+	verbs := append(k.verbs(), commonVerbs(k.kind)...)
+	if k.kind.SystemV() {
+		verbs = append(verbs, chmodVerb())
+	}
+	for _, v := range verbs {
 		all = append(all, entry{v.name, v.aliases, v.summary, func(u *ui) *cli.Command { return v.command(u, k.kind) }})
 	}
 	return all
@@ -201,6 +206,8 @@ func ipcFlagRows() []ipcFlagRow {
 		{"type", "the message's `TYPE`, greater than 0", 1},
 		{"type:receive", "only `TYPE`; 0: any; -N: the lowest of those up to N", 0},
 		{"priority", "`N` from 0 to 32767; the highest is received first", 0},
+		{"max-bytes", "`BYTES` of text that it can hold, all messages together", 0},
+		{"owner", "new owner: `UID` or UID:GID, in numbers", ""},
 		{"max-messages", "`N` messages that it can hold", 10},
 		{"message-size", "`BYTES` that a message can have", 8192},
 		{"count", "end after `N` changes", 0},

@@ -53,7 +53,7 @@ func showNS(u *ui, args []string, root, namespace, output string) error {
 			Shared    []sharing `json:"shared"`
 		}{ms, shared(ms)})
 	}
-	u.table(matrix(ms))
+	u.table(nsTable(ms))
 	return nil
 }
 
@@ -107,8 +107,8 @@ func shared(ms []member) []sharing {
 	return all
 }
 
-// matrix is the members as a table: a column for each kind, a letter after each number that comes more than once.
-func matrix(ms []member) *table {
+// nsTable is the members as a table: a column for each kind, a letter after each number that comes more than once.
+func nsTable(ms []member) *table {
 	letters := map[string]map[uint64]string{}
 	for _, s := range shared(ms) {
 		if letters[s.Kind] == nil {

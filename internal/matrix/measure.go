@@ -37,6 +37,8 @@ type measurement struct {
 	owner   Viewpoint
 	viewers []Viewpoint
 	report  Report
+
+	noVolume string // why there is none to put a socket into
 }
 
 // facts asks everybody for their numbers, finds the volume, and asks where everybody has it.
@@ -70,8 +72,8 @@ func (m *measurement) facts(ctx context.Context) error {
 			host = a.Mounts
 		}
 	}
-	volume, ok := sharedVolume(own.Volumes, sibling, host)
-	if !ok {
+	volume, why := sharedVolume(own.Volumes, own.Mounts, sibling, host)
+	if m.noVolume = why; why != "" {
 		return nil
 	}
 	return m.locate(ctx, volume)
@@ -109,7 +111,7 @@ const tries = 3
 // row measures one row.
 func (m *measurement) row(ctx context.Context, row Row) (line Line) {
 	if row.Follows == FollowsVolume && m.report.Owner.Facts.Volume == nil {
-		return Line{Row: row, Why: "no volume shared"}
+		return Line{Row: row, Why: m.noVolume}
 	}
 	for range tries {
 		line = m.object(ctx, row)

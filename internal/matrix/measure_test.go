@@ -122,7 +122,7 @@ func TestMeasureFindsLies(t *testing.T) {
 	p := newPod(t)
 	owner, viewers := p.views(t)
 	viewers = append(viewers,
-		box{}.at(t, Host, "near"), // reaches everything
+		box{}.at(t, OtherPod, "near"), // reaches everything
 		box{Flags: podFlags, Tmpfs: []string{"/dev/shm", filepath.Dir(p.disk)}, Lo: true}.at(t, OtherPod, "far"))
 	m := &measurement{owner: owner, viewers: viewers}
 	if err := m.facts(t.Context()); err != nil {

@@ -71,12 +71,15 @@ func writableVolumes(all []Mount) []Mount {
 	return volumes
 }
 
-// sharedVolume is the first of the owner's volumes that others (the sibling container, if there is one) have too. What
-// the host has at the same place is the host's directory and no volume: a container without a mount namespace of its
-// own would have nothing but such.
-func sharedVolume(owner, sibling, host []Mount) (Mount, bool) {
+// sharedVolume is the first of the owner's volumes that the sibling container has too, if there is one. Without it, why
+// says so. What the host has at the same place is a directory of the host's and no volume.
+func sharedVolume(owner, ownMounts, sibling, host []Mount) (volume Mount, why string) {
 	same := func(a Mount) func(Mount) bool {
 		return func(b Mount) bool { return a.Device == b.Device && a.Root == b.Root }
+	}
+	own, ok := rootOf(ownMounts)
+	if hosts, ok2 := rootOf(host); ok && ok2 && same(own)(hosts) {
+		return Mount{}, "no volume: the container has this machine's files"
 	}
 	for _, m := range owner {
 		if sibling != nil && !slices.ContainsFunc(sibling, same(m)) {
@@ -85,7 +88,17 @@ func sharedVolume(owner, sibling, host []Mount) (Mount, bool) {
 		if slices.ContainsFunc(host, func(h Mount) bool { return h.Point == m.Point && same(m)(h) }) {
 			continue
 		}
-		return m, true
+		return m, ""
+	}
+	return Mount{}, "no volume shared"
+}
+
+// rootOf is the mount that a table's paths begin with: the latest of those on /.
+func rootOf(table []Mount) (Mount, bool) {
+	for _, m := range slices.Backward(table) {
+		if m.Point == "/" {
+			return m, true
+		}
 	}
 	return Mount{}, false
 }

@@ -17,21 +17,22 @@ const (
 type Row struct {
 	ID      string  `json:"id"`
 	Name    string  `json:"name"`
+	Short   string  `json:"short"`
 	Follows Follows `json:"follows"`
 }
 
 // Rows are the nine kinds, in the order in which they are shown and measured.
 func Rows() []Row {
 	return []Row{
-		{"shm", "SysV shared memory", FollowsIPC},
-		{"sem", "SysV semaphores", FollowsIPC},
-		{"msg", "SysV message queue", FollowsIPC},
-		{"mq", "POSIX message queue", FollowsIPC},
-		{"posix-shm", "POSIX shared memory", FollowsShm},
-		{"posix-sem", "POSIX named semaphore", FollowsShm},
-		{"abstract", "Unix socket, abstract", FollowsNet},
-		{"socket", "Unix socket on a volume", FollowsVolume},
-		{"tcp", "TCP on loopback", FollowsNet},
+		{"shm", "SysV shared memory", "SysV shm", FollowsIPC},
+		{"sem", "SysV semaphores", "SysV sem", FollowsIPC},
+		{"msg", "SysV message queue", "SysV msg", FollowsIPC},
+		{"mq", "POSIX message queue", "POSIX mq", FollowsIPC},
+		{"posix-shm", "POSIX shared memory", "POSIX shm", FollowsShm},
+		{"posix-sem", "POSIX named semaphore", "POSIX sem", FollowsShm},
+		{"abstract", "Unix socket, abstract", "abstract", FollowsNet},
+		{"socket", "Unix socket on a volume", "on volume", FollowsVolume},
+		{"tcp", "TCP on loopback", "TCP lo", FollowsNet},
 	}
 }
 
