@@ -32,6 +32,8 @@ type ipcCall struct {
 
 	subject object // what the last argument that was read names
 
+	inputRead bool // standard input was the payload
+
 	ctx    stdcontext.Context // ends at --timeout, and at a signal
 	raw    []byte             // of a text result: printed as it is
 	text   string             // a text result: one or more lines
@@ -94,7 +96,7 @@ func (c *ipcCall) addData(p []byte) {
 		c.raw = p
 		return
 	}
-	for line := range strings.SplitSeq(string(p), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSuffix(string(p), "\n"), "\n") {
 		c.say("%s", line)
 	}
 }
@@ -134,7 +136,7 @@ func (c *ipcCall) do(run func(*ipcCall) error) (err error) {
 	if err := c.print(output, true); err != nil {
 		return err
 	}
-	return hold(c.u, signals)
+	return hold(c.u, signals, c.inputRead)
 }
 
 // print prints the result. All of it goes out at once, before a hold: whoever reads a line knows that the object is held.
@@ -235,10 +237,12 @@ func madeOrFound(created bool) string {
 }
 
 // mode is --mode.
-func (c *ipcCall) mode() (fs.FileMode, error) {
-	m, err := strconv.ParseUint(strings.TrimPrefix(c.c.String("mode"), "0o"), 8, 32)
+func (c *ipcCall) mode() (fs.FileMode, error) { return parseMode("--mode", c.c.String("mode")) }
+
+func parseMode(what, typed string) (fs.FileMode, error) {
+	m, err := strconv.ParseUint(strings.TrimPrefix(typed, "0o"), 8, 32)
 	if err != nil || m > 0o777 {
-		return 0, fmt.Errorf("--mode %s: want an octal number up to 777", quote(c.c.String("mode")))
+		return 0, fmt.Errorf("%s %s: want an octal number up to 777", what, quote(typed))
 	}
 	return fs.FileMode(m), nil
 }

@@ -146,7 +146,10 @@ func (c *ipcCall) denied(errno unix.Errno, noun string) string {
 	}
 	its := fmt.Sprintf("the %s belongs to %s and has mode %s", noun, userName(o.UID), octal(o.Mode))
 	if errno == unix.EPERM && c.kind.SystemV() {
-		its += ": only its owner and its creator (" + userName(o.CreatorUID) + ") may do that"
+		its += ", made by " + userName(o.CreatorUID)
+		if c.kind == ipc.KindMsg && strings.HasSuffix(c.path, " create") {
+			return fmt.Sprintf("more than kernel.msgmnb = %s bytes takes CAP_SYS_RESOURCE", limit("kernel.msgmnb", ""))
+		}
 	}
 	return its + "; " + me
 }

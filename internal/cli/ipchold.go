@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hold waits until standard input ends or ctx does. A standard input that ends at once because nobody cares for it,
-// /dev/null or none at all, as a shell's & and a container without stdin have it, doesn't count.
-func hold(u *ui, ctx stdcontext.Context) error {
+// hold waits until ctx ends, or standard input does. One that ends at once because nobody cares for it, /dev/null or none
+// at all, as a shell's & and a container without stdin have it, doesn't count; nor does one that was read already.
+func hold(u *ui, ctx stdcontext.Context, inputRead bool) error {
 	// A read from the terminal in the background is EIO instead of a stopped process (setpgid(2), credentials(7)).
 	signal.Ignore(syscall.SIGTTIN)
 	defer signal.Reset(syscall.SIGTTIN)
-	if !endsByItself(u.in) {
+	if inputRead || !endsByItself(u.in) {
 		<-ctx.Done()
 		return nil
 	}

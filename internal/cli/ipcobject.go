@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	stdcontext "context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -115,9 +114,7 @@ func (c *ipcCall) payload(arg string) ([]byte, error) {
 	if arg != "-" {
 		return []byte(arg), nil
 	}
-	if c.c.Bool("hold") && !endsByItself(c.u.in) {
-		return nil, usage(c.path, errors.New("-: standard input is /dev/null"))
-	}
+	c.inputRead = true
 	// No object is larger than memory, but standard input may be endless.
 	const most = 1 << 30
 	type result struct {

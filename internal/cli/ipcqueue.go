@@ -17,8 +17,9 @@ const mqAbout = "POSIX message queues (mq_overview(7)). A message has a priority
 
 func msgVerbs() []ipcVerb {
 	return []ipcVerb{
-		{name: "create", args: "KEY", summary: "make a queue, or find it", flags: "mode excl hold timeout o", run: (*ipcCall).createMsg,
-			about: "One that is there already is left as it is.\n\n  $ $KIND create jobs"},
+		{name: "create", args: "KEY", summary: "make a queue, or find it", flags: "max-bytes mode excl hold timeout o", run: (*ipcCall).createMsg,
+			about: "One that is there already is left as it is. kernel.msgmnb is how many bytes of text a new one holds; --max-bytes\n" +
+				"lowers that, and more takes CAP_SYS_RESOURCE.\n\n  $ $KIND create jobs\n  $ $KIND create jobs --max-bytes 64"},
 		{name: "send", args: "KEY TEXT|-", summary: "send a text, waiting for room", flags: "type no-wait wait hold timeout o", run: (*ipcCall).sendMsg,
 			about: "The text, or standard input for -.\n\n  $ $KIND send jobs hello\n  $ $KIND send jobs urgent --type 2 --no-wait"},
 		{name: "receive", aliases: []string{"recv"}, args: "KEY", summary: "take a message and print it, waiting for one", flags: "type:receive raw no-wait wait hold timeout o",
@@ -44,6 +45,11 @@ func (c *ipcCall) createMsg() error {
 	o, id, created, err := createSysV(c, ipc.GetMsg)
 	if err != nil {
 		return err
+	}
+	if n := c.c.Int64("max-bytes"); created && c.c.IsSet("max-bytes") {
+		if err := id.SetBytes(int(n)); err != nil {
+			return errors.Join(err, id.Remove())
+		}
 	}
 	at := c.withKey(o, int(id))
 	var mode fs.FileMode

@@ -72,15 +72,19 @@ func (c *ipcCall) createSem() error {
 	if err != nil {
 		return usage(c.path, err)
 	}
-	o, id, created, err := createSysV(c, func(k ipc.Key, g ipc.Get) (ipc.Sem, error) { return ipc.GetSem(k, len(values), g) })
+	o, id, created, err := createSysV(c, func(k ipc.Key, g ipc.Get) (ipc.Sem, error) {
+		if g.Exclusive {
+			g.Perm |= ownerMay // to give it its values, whatever --mode says: fillSem sets that
+		}
+		return ipc.GetSem(k, len(values), g)
+	})
 	if err != nil {
 		return err
 	}
 	if created {
-		err = c.fillSem(id, values)
-	}
-	if err != nil {
-		return errors.Join(err, id.Remove())
+		if err := c.fillSem(id, values); err != nil {
+			return errors.Join(err, id.Remove())
+		}
 	}
 	at := c.withKey(o, int(id))
 	var mode fs.FileMode
@@ -113,6 +117,19 @@ func plural(n int, noun string) string {
 // fillSem gives a new set its values. By semop(2), because it adds: what others have done to the set since it was made
 // isn't lost, and whoever waits for its first operation, as semget(2) advises, sees it.
 func (c *ipcCall) fillSem(id ipc.Sem, values []int) error {
+	if err := c.firstSemOp(id, values); err != nil {
+		return err
+	}
+	if mode, err := c.mode(); err != nil || mode&ownerMay == ownerMay {
+		return err
+	} else {
+		return id.SetPerm(-1, -1, mode)
+	}
+}
+
+const ownerMay fs.FileMode = 0o600
+
+func (c *ipcCall) firstSemOp(id ipc.Sem, values []int) error {
 	const most = 500 // SEMOPM, the default of the operations in one call (semop(2))
 	var ops []ipc.SemOp
 	for i, v := range values {
