@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,19 +34,34 @@ var (
 // Who may mount in the namespace's user namespace is shown its queues with and without a mount at /dev/mqueue. For
 // others the mount must be there; one from another namespace is noticed only by a queue in it.
 func List() ([]Object, error) {
-	here := Here()
-	here.MQueue = ""
-	all, err := ListAt(here)
+	all, err := ListNamespace()
+	files, err2 := ListAt(Places{Shm: Here().Shm})
+	return append(all, files...), errors.Join(err, err2)
+}
+
+// ListNamespace is List without /dev/shm: what the IPC namespace holds.
+func ListNamespace() ([]Object, error) {
+	all, err := ListAt(Places{SysV: Here().SysV})
 	for i := range all {
-		if o := &all[i]; o.Kind == KindSem {
-			values, err := Sem(o.ID).Values()
-			o.Values, o.Unreadable = values, err != nil // or gone since
+		if all[i].Kind == KindSem {
+			all[i].readSet()
 		}
 	}
 	queues, err2 := listOwnQueues(Here().MQueue)
-	all = append(all, queues...)
-	slices.SortStableFunc(all, func(a, b Object) int { return slices.Index(Kinds(), a.Kind) - slices.Index(Kinds(), b.Kind) })
-	return all, errors.Join(err, err2)
+	return append(all, queues...), errors.Join(err, err2)
+}
+
+// readSet asks for the values of a System V set, and who set them.
+func (o *Object) readSet() {
+	values, err := Sem(o.ID).Values()
+	if o.Values, o.Unreadable = values, err != nil; err != nil { // or gone since
+		return
+	}
+	pids := make([]int, len(values))
+	for i := range pids {
+		pids[i], _ = Sem(o.ID).LastPid(i) // 0, as for one that nobody has touched, if it is gone since
+	}
+	o.LastPids = pids
 }
 
 // ListAt is List in other places. The values of a System V set are not to be had from there.

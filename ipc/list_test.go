@@ -145,7 +145,7 @@ func TestList(t *testing.T) {
 		o.AttachTime.IsZero() || !o.DetachTime.IsZero() || o.Removed || o.Title() != "id "+strconv.Itoa(int(shm)) {
 		t.Errorf("shm: got %+v", o)
 	}
-	if o := find(t, all, KindSem, id(int(sem))); !slices.Equal(o.Values, []int{4, 5, 6}) || o.Semaphores != 3 {
+	if o := find(t, all, KindSem, id(int(sem))); !slices.Equal(o.Values, []int{4, 5, 6}) || o.Semaphores != 3 || !slices.Equal(o.LastPids, []int{os.Getpid(), os.Getpid(), os.Getpid()}) {
 		t.Errorf("sem: got %+v", o)
 	}
 	if o := find(t, all, KindMsg, id(int(msg))); o.Messages != 1 || o.Size != 5 || o.LastSendPid != os.Getpid() {

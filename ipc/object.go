@@ -59,10 +59,11 @@ type Object struct {
 
 	// As the PID namespace of who listed sees them: 0 for a process that isn't in it. Kernels keep these numbers when
 	// the process has ended. A file has none.
-	CreatorPid     int `json:"creatorPid,omitempty"`     // shm
-	LastPid        int `json:"lastPid,omitempty"`        // shm: the last shmat or shmdt
-	LastSendPid    int `json:"lastSendPid,omitempty"`    // msg
-	LastReceivePid int `json:"lastReceivePid,omitempty"` // msg
+	CreatorPid     int   `json:"creatorPid,omitempty"`     // shm
+	LastPid        int   `json:"lastPid,omitempty"`        // shm: the last shmat or shmdt
+	LastPids       []int `json:"lastPids,omitempty"`       // sem: the last semop that changed each value
+	LastSendPid    int   `json:"lastSendPid,omitempty"`    // msg
+	LastReceivePid int   `json:"lastReceivePid,omitempty"` // msg
 
 	Removed bool `json:"removed,omitempty"` // shm: IPC_RMID while it was attached; gone with the last detach
 	Locked  bool `json:"locked,omitempty"`  // shm: not to be swapped out
