@@ -26,6 +26,7 @@ Try:
   $ podlab run example:hello            two containers that talk to each other
   $ podlab run --explain example:hello  the same, and what the kernel was asked for
   $ podlab plan -o shell example:hello  the same as a script for sh
+  $ podlab ipc ls                       shared memory, semaphores and queues here
   $ podlab explain spec.hostIPC         what a manifest field does here
 `
 

@@ -208,8 +208,8 @@ func ipcFlagRows() []ipcFlagRow {
 		{"priority", "`N` from 0 to 32767; the highest is received first", 0},
 		{"max-bytes", "`BYTES` of text that it can hold, all messages together", 0},
 		{"owner", "new owner: `UID` or UID:GID, in numbers", ""},
-		{"max-messages", "`N` messages that it can hold", 10},
-		{"message-size", "`BYTES` that a message can have", 8192},
+		{"max-messages", "`N` messages that it can hold (default fs.mqueue.msg_default)", 0},
+		{"message-size", "`BYTES` that a message can have (default fs.mqueue.msgsize_default)", 0},
 		{"count", "end after `N` changes", 0},
 		{"every", "look every `DURATION`", watchEvery},
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/signal"
@@ -35,7 +36,7 @@ type ipcCall struct {
 	inputRead bool // standard input was the payload
 
 	ctx    stdcontext.Context // ends at --timeout, and at a signal
-	raw    []byte             // of a text result: printed as it is
+	raw    io.Reader          // --raw: printed as it is
 	text   string             // a text result: one or more lines
 	fields fields             // the same for -o json
 	result any                // for -o json in place of fields
@@ -93,7 +94,7 @@ func (c *ipcCall) addData(p []byte) {
 		c.add("base64", base64.StdEncoding.EncodeToString(p))
 	}
 	if c.c.Bool("raw") {
-		c.raw = p
+		c.raw = bytes.NewReader(p)
 		return
 	}
 	for line := range strings.SplitSeq(strings.TrimSuffix(string(p), "\n"), "\n") {
@@ -152,8 +153,10 @@ func (c *ipcCall) print(output string, holding bool) error {
 		if err := c.u.json(c.result); err != nil {
 			return err
 		}
-	case c.c.Bool("raw"):
-		c.u.printf("%s", c.raw)
+	case c.raw != nil:
+		if err := c.copyRaw(); err != nil {
+			return err
+		}
 	default:
 		c.u.printf("%s", c.text)
 		if holding {
@@ -162,6 +165,14 @@ func (c *ipcCall) print(output string, holding bool) error {
 	}
 	if holding {
 		return exit(c.u.flush())
+	}
+	return nil
+}
+
+// copyRaw prints bytes as they are.
+func (c *ipcCall) copyRaw() error {
+	if _, err := io.Copy(c.u.outw, c.raw); err != nil && c.u.outErr == nil {
+		c.u.outErr = err // told when standard output is flushed
 	}
 	return nil
 }

@@ -103,11 +103,12 @@ func objectColumns(wide bool) []objectColumn {
 	)
 }
 
-func when(has bool, cell string) string {
+// when is v, or nothing.
+func when[T any](has bool, v T) T {
 	if has {
-		return cell
+		return v
 	}
-	return ""
+	return *new(T)
 }
 
 func objectTable(all []ipc.Object, wide bool) *table {

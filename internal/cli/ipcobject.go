@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	stdcontext "context"
 	"fmt"
 	"io"
@@ -139,12 +138,4 @@ func (c *ipcCall) payload(arg string) ([]byte, error) {
 		}
 		return r.p, nil
 	}
-}
-
-// text is p up to its first NUL: what a C program, or podlab's own write, means by it.
-func text(p []byte) []byte {
-	if i := bytes.IndexByte(p, 0); i >= 0 {
-		return p[:i]
-	}
-	return p
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 
 	"github.com/podlab/podlab/ipc"
 )
@@ -130,9 +131,9 @@ func (c *ipcCall) createMQ() error {
 	if err != nil {
 		return usage(c.path, err)
 	}
-	a := ipc.QueueAttr{MaxMessages: c.c.Int64("max-messages"), MessageSize: c.c.Int64("message-size")}
-	if a.MaxMessages < 1 || a.MessageSize < 1 {
-		return usage(c.path, errors.New("--max-messages and --message-size: want 1 or more"))
+	attr, err := c.queueAttr()
+	if err != nil {
+		return usage(c.path, err)
 	}
 	var q *ipc.Queue
 	created, err := c.make(func(excl bool) error {
@@ -140,14 +141,15 @@ func (c *ipcCall) createMQ() error {
 		if excl {
 			open = ipc.Open{Create: true, Exclusive: true, Perm: mode}
 		}
-		q, err = ipc.OpenQueue(o.name, open, &a)
+		q, err = ipc.OpenQueue(o.name, open, attr)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	c.keepOpen(q.Close)
-	if a, err = q.Attr(); err != nil {
+	a, err := q.Attr()
+	if err != nil {
 		return err
 	}
 	if st, err := q.File().Stat(); err == nil {
@@ -160,6 +162,34 @@ func (c *ipcCall) createMQ() error {
 	c.add("mode", "0"+octal(mode))
 	c.say("%s %s: %d messages of %d bytes, mode %s", madeOrFound(created), at, a.MaxMessages, a.MessageSize, octal(mode))
 	return nil
+}
+
+// queueAttr is what a new queue is to hold, or nil where nobody says so: the kernel has defaults for each namespace. They
+// go for both numbers or none (mq_open(3)).
+func (c *ipcCall) queueAttr() (a *ipc.QueueAttr, err error) {
+	a = &ipc.QueueAttr{}
+	given := 0
+	var missing error
+	for _, f := range []struct {
+		flag, sysctl string
+		to           *int64
+	}{{"max-messages", "fs.mqueue.msg_default", &a.MaxMessages}, {"message-size", "fs.mqueue.msgsize_default", &a.MessageSize}} {
+		n := c.c.Int64(f.flag)
+		if c.c.IsSet(f.flag) {
+			given++
+		} else if n, err = strconv.ParseInt(limit(f.sysctl, ""), 10, 64); err != nil {
+			missing = fmt.Errorf("%s can't be read: give --%s as well", f.sysctl, f.flag)
+			continue
+		}
+		if n < 1 {
+			return nil, fmt.Errorf("--%s %d: want 1 or more", f.flag, n)
+		}
+		*f.to = n
+	}
+	if given == 1 && missing != nil {
+		return nil, missing
+	}
+	return when(given > 0, a), nil
 }
 
 func (c *ipcCall) openMQ(readOnly bool) (q *ipc.Queue, err error) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -62,7 +63,12 @@ func (c *ipcCall) createShm() error {
 	if int64(int(size)) != size {
 		return usage(c.path, fmt.Errorf("--size: more than there are addresses"))
 	}
-	o, id, created, err := createSysV(c, func(k ipc.Key, g ipc.Get) (ipc.Shm, error) { return ipc.GetShm(k, int(size), g) })
+	o, id, created, err := createSysV(c, func(k ipc.Key, g ipc.Get) (ipc.Shm, error) {
+		if !g.Exclusive && !c.c.IsSet("size") {
+			return ipc.GetShm(k, 0, g) // nobody asked for a size: the one that is there will do
+		}
+		return ipc.GetShm(k, int(size), g)
+	})
 	if err != nil {
 		return err
 	}
@@ -153,9 +159,7 @@ func (c *ipcCall) write(m memory, size int64, p []byte) error {
 	}
 	c.add("offset", off)
 	c.add("bytes", n)
-	if !c.c.Bool("raw") {
-		c.say("wrote %d %s at %d", n, plural(n, "byte"), off)
-	}
+	c.say("wrote %d %s at %d", n, plural(n, "byte"), off)
 	return nil
 }
 
@@ -172,24 +176,44 @@ func (c *ipcCall) read(m memory, size int64) error {
 	if want > size-off {
 		return usage(c.path, fmt.Errorf("%d bytes at %d: %s has %d", want, off, c.args[0], size))
 	}
-	p := make([]byte, want)
-	n, err := m.ReadAt(p, off)
-	if err != nil && !errors.Is(err, io.EOF) { // cut short by somebody else meanwhile
+	c.add("offset", off)
+	if c.c.Bool("raw") && c.c.String("output") == "text" {
+		c.raw = io.NewSectionReader(m, off, want)
+		return nil
+	}
+	p, err := readUpTo(m, off, want, !c.c.IsSet("size") && !c.c.Bool("raw"))
+	if err != nil {
 		return err
 	}
-	p = p[:n]
-	switch {
-	case c.c.Bool("raw"):
-	case c.c.IsSet("size"):
-		for len(p) > 0 && p[len(p)-1] == 0 {
-			p = p[:len(p)-1]
-		}
-	default:
-		p = text(p)
+	if c.c.IsSet("size") && !c.c.Bool("raw") {
+		p = bytes.TrimRight(p, "\x00")
 	}
-	c.add("offset", off)
 	c.addData(p)
 	return nil
+}
+
+// readUpTo reads want bytes, or those before the first that is zero: what a C program, or podlab's own write, means by a
+// text. Piece by piece, for a file in /dev/shm may be said to be far larger than memory.
+func readUpTo(m io.ReaderAt, off, want int64, untilZero bool) ([]byte, error) {
+	const piece, most = 64 << 10, 1 << 30
+	var all []byte
+	for int64(len(all)) < want {
+		buf := make([]byte, min(piece, want-int64(len(all))))
+		n, err := m.ReadAt(buf, off+int64(len(all)))
+		if zero := bytes.IndexByte(buf[:n], 0); untilZero && zero >= 0 {
+			return append(all, buf[:zero]...), nil
+		}
+		all = append(all, buf[:n]...)
+		switch {
+		case errors.Is(err, io.EOF), err == nil && n == 0: // cut short by somebody else meanwhile
+			return all, nil
+		case err != nil:
+			return nil, err
+		case len(all) > most:
+			return nil, withHint("--raw prints any number", "more than %d bytes of text", most)
+		}
+	}
+	return all, nil
 }
 
 func (c *ipcCall) createShared() error {
@@ -210,7 +234,7 @@ func (c *ipcCall) createShared() error {
 		if excl {
 			s, err = ipc.OpenShared(o.name, size, ipc.Open{Create: true, Exclusive: true, Perm: mode})
 		} else {
-			s, err = ipc.OpenShared(o.name, size, ipc.Open{})
+			s, err = ipc.OpenShared(o.name, when(c.c.IsSet("size"), size), ipc.Open{})
 		}
 		return err
 	})
