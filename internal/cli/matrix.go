@@ -27,7 +27,7 @@ func matrixCommand(u *ui) *cli.Command {
 			"namespaces and mounts, and is computed from them; then everybody really looks, and exchanges data with the owner.\n" +
 			"A ✗ counts only if a sibling reached the same object just before and just after. Everything is removed again.\n\n" +
 			"  $ podlab run -d web.yaml jobs.yaml\n  $ podlab ipc matrix web jobs\n  $ podlab ipc matrix -o svg web jobs >who.svg\n" +
-			"  $ podlab ipc matrix -o json web jobs | jq '.rows[] | {id, errno: [.cells[].measured.errno]}'\n\n" +
+			"  $ podlab ipc matrix -o json web jobs | jq '.rows[].cells[] | select(.viewer == \"this machine\").measured'\n\n" +
 			"Exit codes: 0 all cells are as the numbers say; 1 one is not, or is not proven; 125 wrong usage.",
 		Flags: []cli.Flag{outputFlag("table, json, markdown or svg", "table"), namespaceFlag()},
 		Action: func(c *cli.Context) error {
@@ -85,7 +85,7 @@ func matrixFaults(r *matrix.Report) error {
 			}
 		}
 	}
-	if len(all) == 0 && !r.Verdict.OK() {
+	if len(all) == 0 && !r.Verdict.OK {
 		fault("nothing was measured")
 	}
 	return errors.Join(all...)

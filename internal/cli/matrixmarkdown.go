@@ -31,7 +31,8 @@ func matrixMarkdown(u *ui, r *matrix.Report) error {
 			cells = append(cells, m.String())
 		}
 		if l.Why != "" {
-			cells = append(cells, "– "+l.Why)
+			text, _ := matrixWhy(l)
+			cells = append(cells, text)
 		}
 		for len(cells) < len(head) {
 			cells = append(cells, "")

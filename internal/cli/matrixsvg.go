@@ -90,7 +90,8 @@ func slideText(r *matrix.Report) string {
 			cells = append(cells, r.Viewers[i].Name+" "+word)
 		}
 		if l.Why != "" {
-			cells = []string{l.Why}
+			text, _ := matrixWhy(l)
+			cells = []string{text}
 		}
 		all = append(all, l.Name+": "+strings.Join(cells, ", "))
 	}
@@ -143,7 +144,8 @@ func (s *slide) rows(r *matrix.Report) float64 {
 			s.cell(s.x(i)+4, y, cellOf(c, r.Viewers[i]))
 		}
 		if l.Why != "" {
-			s.text(s.x(0)+12, y+cellHeight/2+8, 22, "dim", "", l.Why, slideWidth-slideMargin-s.x(0)-12)
+			text, _ := matrixWhy(l)
+			s.text(s.x(0)+12, y+cellHeight/2+8, 22, "dim", "", text, slideWidth-slideMargin-s.x(0)-12)
 		}
 		y += cellHeight + cellGap
 	}
@@ -200,7 +202,7 @@ func (s *slide) numbers(r *matrix.Report, y float64) float64 {
 			if !strings.HasPrefix(number, "=") {
 				class = "mono differs"
 			}
-			s.text(s.x(i)+s.column/2, y, 20, class, middle, number, s.column-10)
+			s.text(s.x(i)+s.column/2, y, 20, class, middle, number, s.column-22)
 		}
 		y += numberStep
 	}

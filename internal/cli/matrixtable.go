@@ -54,6 +54,14 @@ const (
 	reverseRed color = "1;7;31"
 )
 
+// matrixWhy says why a row has no cells: nothing is claimed, or the object could not be made, which is a failure.
+func matrixWhy(l matrix.Line) (string, color) {
+	if l.Fault {
+		return markUnsure + " " + cleanString(l.Why), reverseRed
+	}
+	return "– " + cleanString(l.Why) + ", so no claim", dim
+}
+
 // matrixNumbers are the lines of numbers that explain the cells: one for each thing that decides.
 func matrixNumbers(r *matrix.Report) (names []string, lines [][]string) {
 	for _, n := range []struct {
@@ -61,7 +69,7 @@ func matrixNumbers(r *matrix.Report) (names []string, lines [][]string) {
 		of   func(matrix.Facts) string
 	}{
 		{"ipc namespace", func(f matrix.Facts) string { return fmt.Sprint(f.IPC) }},
-		{"/dev/shm device", func(f matrix.Facts) string { return f.Shm.Device() }},
+		{"/dev/shm device", func(f matrix.Facts) string { return f.Shm.Device.String() }},
 		{"net namespace", func(f matrix.Facts) string { return fmt.Sprint(f.Net) }},
 		{"volume device, inode", volumeNumber},
 	} {
@@ -90,21 +98,20 @@ func volumeNumber(f matrix.Facts) string {
 	case !f.Volume.File.Exists():
 		return "none"
 	}
-	return fmt.Sprintf("%s, %d", f.Volume.File.Device(), f.Volume.File.Ino)
+	return fmt.Sprintf("%s, %d", f.Volume.File.Device, f.Volume.File.Inode)
 }
 
 // matrixNotes are the sentences below the matrix.
 func matrixNotes(r *matrix.Report) (notes []string) {
 	v := r.Verdict
 	verdict := fmt.Sprintf("%d of %d cells as the numbers predict", v.AsPredicted, v.Cells)
-	if v.Differ > 0 {
-		verdict += fmt.Sprintf("; %d differ", v.Differ)
-	}
-	if v.NotProven > 0 {
-		verdict += fmt.Sprintf("; %d not proven", v.NotProven)
-	}
-	if v.Faults > 0 {
-		verdict += fmt.Sprintf("; %d kinds could not be made", v.Faults)
+	for _, bad := range []struct {
+		n    int
+		what string
+	}{{v.Differ, "otherwise"}, {v.NotProven, "not proven"}, {v.Faults, "of the kinds of object not made"}} {
+		if bad.n > 0 {
+			verdict += fmt.Sprintf(", %d %s", bad.n, bad.what)
+		}
 	}
 	notes = append(notes, verdict+".")
 	for _, l := range r.Rows {
@@ -112,9 +119,6 @@ func matrixNotes(r *matrix.Report) (notes []string) {
 			if !c.Measured.Reached && c.Control != "" && len(notes) == 1 {
 				notes = append(notes, "Each ✗ counts because "+c.Control+" reached the same object just before and just after.")
 			}
-		}
-		if l.Why != "" && !l.Fault {
-			notes = append(notes, l.Name+": "+l.Why+", so there is no claim.")
 		}
 	}
 	if vol := r.Owner.Facts.Volume; vol != nil {
@@ -134,7 +138,10 @@ func matrixTable(u *ui, r *matrix.Report) error {
 	u.printf("%s", l.text(u.outColor))
 	u.printf("\n")
 	for _, n := range matrixNotes(r) {
-		u.printf("%s\n", u.wrap(n, ""))
+		if n = cleanString(n); u.outTTY {
+			n = u.wrap(n, "") // what is piped is whole
+		}
+		u.printf("%s\n", n)
 	}
 	return nil
 }
@@ -198,7 +205,8 @@ func layMatrix(r *matrix.Report, gap int, follows, under bool) matrixLayout {
 			marks, words = append(marks, styled{m.mark, m.color}), append(words, styled{m.word, m.color})
 		}
 		if row.Why != "" {
-			marks = []styled{{"– " + cleanString(row.Why), dim}}
+			text, c := matrixWhy(row)
+			marks = []styled{{text, c}}
 		}
 		line(title, string(row.Follows), "", marks)
 		if under && anyText(words) {
@@ -239,12 +247,10 @@ func equality(number string) color {
 
 // widths are those of the columns. A row without cells says why in as much room as it takes.
 func (l matrixLayout) widths() (wide []int) {
+	wide = make([]int, len(l.lines[0]))
 	for _, line := range l.lines {
 		for i, c := range line {
-			if i == len(wide) {
-				wide = append(wide, 0)
-			}
-			if !strings.HasPrefix(c.text, "– ") {
+			if len(line) == len(wide) {
 				wide[i] = max(wide[i], utf8.RuneCountInString(c.text))
 			}
 		}

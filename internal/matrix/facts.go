@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,29 +21,50 @@ type Facts struct {
 }
 
 // File is a file's identity: no two files that exist at the same time have the same two numbers (inode(7)). The zero
-// File is none. A device number tells file systems apart across mount namespaces: it is the kernel's, not the namespace's.
+// File is none.
 type File struct {
-	Dev uint64 `json:"dev"`
-	Ino uint64 `json:"ino"`
+	Device Device `json:"device"`
+	Inode  uint64 `json:"inode"`
 }
 
 // Exists tells whether f is a file.
 func (f File) Exists() bool { return f != File{} }
 
-// String is the device as mountinfo writes it, and the inode: "0:57 inode 1".
+// String is both numbers: "0:57 inode 1".
 func (f File) String() string {
 	if !f.Exists() {
 		return "none"
 	}
-	return fmt.Sprintf("%s inode %d", f.Device(), f.Ino)
+	return fmt.Sprintf("%s inode %d", f.Device, f.Inode)
 }
 
-// Device is the device as mountinfo writes it: "0:57".
-func (f File) Device() string {
-	if !f.Exists() {
+// Device is the number of a file system (st_dev of stat(2)). It is the kernel's, and no namespace's: it tells file
+// systems apart across mount namespaces.
+type Device uint64
+
+// String is the number as mountinfo writes it: "0:57".
+func (d Device) String() string {
+	if d == 0 {
 		return "none"
 	}
-	return strconv.FormatUint(uint64(unix.Major(f.Dev)), 10) + ":" + strconv.FormatUint(uint64(unix.Minor(f.Dev)), 10)
+	return fmt.Sprintf("%d:%d", unix.Major(uint64(d)), unix.Minor(uint64(d)))
+}
+
+// MarshalText is String.
+func (d Device) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (d *Device) UnmarshalText(text []byte) error {
+	if string(text) == "none" {
+		*d = 0
+		return nil
+	}
+	var major, minor uint32
+	if _, err := fmt.Sscanf(string(text), "%d:%d", &major, &minor); err != nil {
+		return fmt.Errorf("device %q: want MAJOR:MINOR", text)
+	}
+	*d = Device(unix.Mkdev(major, minor))
+	return nil
 }
 
 // Located is a file and the path that leads to it, or doesn't.
@@ -60,7 +80,7 @@ func identify(path string) (File, error) {
 	if err := unix.Stat(path, &st); err != nil {
 		return File{}, &os.PathError{Op: "stat", Path: path, Err: err}
 	}
-	return File{Dev: st.Dev, Ino: st.Ino}, nil
+	return File{Device: Device(st.Dev), Inode: st.Ino}, nil
 }
 
 // readFacts reads the numbers of the calling process.
@@ -75,7 +95,7 @@ func readFacts() (Facts, error) {
 		if err != nil {
 			return f, err
 		}
-		*n.to = file.Ino
+		*n.to = file.Inode
 	}
 	f.Shm, _ = identify("/dev/shm") // none is a fact as well
 	if lo, err := net.InterfaceByName("lo"); err == nil {

@@ -172,6 +172,7 @@ type target struct {
 
 // cell lets one viewer look, and its positive control before and after.
 func (o *target) cell(ctx context.Context, viewer int) (c Cell) {
+	c.Viewer = o.viewers[viewer].Name
 	c.Predicted = o.predict(viewer)
 	if n, ok := o.control(viewer); ok {
 		c.Control = o.viewers[n].Name
@@ -187,7 +188,7 @@ func (o *target) cell(ctx context.Context, viewer int) (c Cell) {
 }
 
 func (o *target) predict(viewer int) Prediction {
-	return Predict(o.row.Follows, o.row.ID, o.report.Owner.Facts, o.report.Viewers[viewer].Facts)
+	return Predict(o.row, o.report.Owner.Facts, o.report.Viewers[viewer].Facts)
 }
 
 // control is who shows that the object is there while viewer looks: a sibling, or another process of the container.

@@ -77,7 +77,7 @@ func TestMeasure(t *testing.T) {
 			owner, viewers := p.views(t)
 			r := measure(t, owner, append(viewers, c.box.at(t, OtherPod, "b/one")))
 			want := strings.ReplaceAll(c.want, ": ", ": ✓ ✓ ")
-			if got := picture(r); got != want || !r.Verdict.OK() || r.Verdict.Cells != 27 {
+			if got := picture(r); got != want || !r.Verdict.OK || r.Verdict.Cells != 27 {
 				t.Errorf("got\n%s%s\nwant\n%s", got, why(r), want)
 			}
 		})
@@ -89,7 +89,7 @@ func TestMeasureFromOutside(t *testing.T) {
 	own := box{Flags: podFlags, Tmpfs: []string{"/dev/shm"}, Lo: true}
 	r := measure(t, own.at(t, "", "a/one"), []Viewpoint{{SameContainer, "a/one", box{}.at(t, "", "").Link}})
 	// That neighbour is none: it shares nothing, so nothing that isn't reached is proven.
-	if r.Verdict.OK() || r.Verdict.AsPredicted != 0 || r.Verdict.NotProven != r.Verdict.Cells || r.Verdict.Cells == 0 {
+	if r.Verdict.OK || r.Verdict.AsPredicted != 0 || r.Verdict.NotProven != r.Verdict.Cells || r.Verdict.Cells == 0 {
 		t.Errorf("without a control: got\n%s%s", picture(r), why(r))
 	}
 }
@@ -100,7 +100,7 @@ func TestMeasureWithoutVolume(t *testing.T) {
 	p.second.Binds = nil
 	owner, viewers := p.views(t)
 	r := measure(t, owner, viewers)
-	if got, want := picture(r), rowsOf("✓ ✓", "✓ ✓", "✓ ✓", "no volume shared", "✓ ✓"); got != want || !r.Verdict.OK() || r.Verdict.Cells != 16 {
+	if got, want := picture(r), rowsOf("✓ ✓", "✓ ✓", "✓ ✓", "no volume shared", "✓ ✓"); got != want || !r.Verdict.OK || r.Verdict.Cells != 16 {
 		t.Errorf("got\n%s%s\nwant\n%s", got, why(r), want)
 	}
 }
@@ -111,7 +111,7 @@ func TestMeasureOneContainer(t *testing.T) {
 	owner, viewers := p.views(t)
 	other := box{Flags: podFlags, Tmpfs: []string{"/dev/shm", filepath.Dir(p.disk)}, Lo: true}
 	r := measure(t, owner, []Viewpoint{viewers[0], other.at(t, OtherPod, "b/one")})
-	if got, want := picture(r), rowsOf("✓ ENOENT", "✓ ENOENT", "✓ ECONNREFUSED", "✓ ENOENT", "✓ ECONNREFUSED"); got != want || !r.Verdict.OK() {
+	if got, want := picture(r), rowsOf("✓ ENOENT", "✓ ENOENT", "✓ ECONNREFUSED", "✓ ENOENT", "✓ ECONNREFUSED"); got != want || !r.Verdict.OK {
 		t.Errorf("got\n%s%s\nwant\n%s", got, why(r), want)
 	}
 }
@@ -140,7 +140,7 @@ func TestMeasureFindsLies(t *testing.T) {
 	}
 	m.report.Verdict = count(m.report.Rows)
 	want := rowsOf("✓ ✓ ✓! ENOENT!", "✓ ✓ ✓! ENOENT!", "✓ ✓ ✓! ECONNREFUSED!", "✓ ✓ ✓! ENOENT!", "✓ ✓ ✓! ECONNREFUSED!")
-	if got := picture(&m.report); got != want || m.report.Verdict.OK() || m.report.Verdict.Differ != 18 {
+	if got := picture(&m.report); got != want || m.report.Verdict.OK || m.report.Verdict.Differ != 18 {
 		t.Errorf("got\n%s%s\nwant\n%s", got, why(&m.report), want)
 	}
 }

@@ -45,18 +45,18 @@ type Prediction struct {
 }
 
 // Predict tells from numbers alone whether viewer reaches an object of owner's, and with which errno it doesn't.
-func Predict(follows Follows, row string, owner, viewer Facts) Prediction {
-	switch follows {
+func Predict(row Row, owner, viewer Facts) Prediction {
+	switch row.Follows {
 	case FollowsIPC:
 		return predictInode("ipc", owner.IPC, viewer.IPC, "ENOENT")
 	case FollowsNet:
 		errno := "ECONNREFUSED"
-		if row == "tcp" && !viewer.Loopback {
+		if row.ID == "tcp" && !viewer.Loopback {
 			errno = "ENETUNREACH" // 127.0.0.1 has no route while lo is down
 		}
 		return predictInode("net", owner.Net, viewer.Net, errno)
 	case FollowsShm:
-		p := Prediction{Reached: owner.Shm.Exists() && owner.Shm == viewer.Shm, Owner: "/dev/shm dev " + owner.Shm.Device(), Viewer: "/dev/shm dev " + viewer.Shm.Device()}
+		p := Prediction{Reached: owner.Shm.Exists() && owner.Shm == viewer.Shm, Owner: "/dev/shm dev " + owner.Shm.Device.String(), Viewer: "/dev/shm dev " + viewer.Shm.Device.String()}
 		if !p.Reached {
 			p.Errno = "ENOENT"
 		}

@@ -3,7 +3,7 @@ package matrix
 import "testing"
 
 func TestPredict(t *testing.T) {
-	dir := File{Dev: 57, Ino: 1}
+	dir := File{Device: 57, Inode: 1}
 	near := Facts{IPC: 1, Net: 2, Mount: 3, Shm: dir, Loopback: true, Volume: &Located{Path: "/data", File: File{8, 9}}}
 	with := func(change func(*Facts)) Facts {
 		f := near
@@ -21,8 +21,8 @@ func TestPredict(t *testing.T) {
 		{"other ipc, queue", "mq", with(func(f *Facts) { f.IPC = 7 }), Prediction{false, "ENOENT", "ipc:[1]", "ipc:[7]"}},
 		{"other everything but ipc", "sem", Facts{IPC: 1}, Prediction{true, "", "ipc:[1]", "ipc:[1]"}},
 		{"other ipc, same shm", "posix-shm", with(func(f *Facts) { f.IPC = 7 }), Prediction{true, "", "/dev/shm dev 0:57", "/dev/shm dev 0:57"}},
-		{"other shm", "posix-sem", with(func(f *Facts) { f.Shm.Dev = 58 }), Prediction{false, "ENOENT", "/dev/shm dev 0:57", "/dev/shm dev 0:58"}},
-		{"other directory of the same device", "posix-sem", with(func(f *Facts) { f.Shm.Ino = 2 }), Prediction{false, "ENOENT", "/dev/shm dev 0:57 inode 1", "/dev/shm dev 0:57 inode 2"}},
+		{"other shm", "posix-sem", with(func(f *Facts) { f.Shm.Device = 58 }), Prediction{false, "ENOENT", "/dev/shm dev 0:57", "/dev/shm dev 0:58"}},
+		{"other directory of the same device", "posix-sem", with(func(f *Facts) { f.Shm.Inode = 2 }), Prediction{false, "ENOENT", "/dev/shm dev 0:57 inode 1", "/dev/shm dev 0:57 inode 2"}},
 		{"no shm", "posix-sem", with(func(f *Facts) { f.Shm = File{} }), Prediction{false, "ENOENT", "/dev/shm dev 0:57", "/dev/shm dev none"}},
 		{"same net", "abstract", Facts{Net: 2}, Prediction{true, "", "net:[2]", "net:[2]"}},
 		{"other net", "abstract", Facts{Net: 7}, Prediction{false, "ECONNREFUSED", "net:[2]", "net:[7]"}},
@@ -35,16 +35,16 @@ func TestPredict(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			row := Rows()[rowIndex(c.row)]
-			if got := Predict(row.Follows, row.ID, near, c.viewer); got != c.want {
+			if got := Predict(row, near, c.viewer); got != c.want {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
 		})
 	}
 	nobody := Facts{}
-	if p := Predict(FollowsShm, "posix-shm", nobody, nobody); p.Reached {
+	if p := Predict(Row{Follows: FollowsShm}, nobody, nobody); p.Reached {
 		t.Error("two viewpoints without /dev/shm don't share one")
 	}
-	if p := Predict(FollowsVolume, "socket", nobody, nobody); p.Reached {
+	if p := Predict(Row{Follows: FollowsVolume}, nobody, nobody); p.Reached {
 		t.Error("two viewpoints without a volume don't share one")
 	}
 }
@@ -112,7 +112,7 @@ func TestVerdict(t *testing.T) {
 		{"not proven", []Line{good, {Cells: []Cell{{Judgement: NotProven}}}}, false},
 		{"not judged", []Line{good, {Cells: []Cell{{}}}}, false},
 	} {
-		if v := count(c.lines); v.OK() != c.ok {
+		if v := count(c.lines); v.OK != c.ok {
 			t.Errorf("%s: got %+v, want ok %v", c.name, v, c.ok)
 		}
 	}

@@ -40,6 +40,7 @@ type Line struct {
 
 // Cell is one viewer's look at one object.
 type Cell struct {
+	Viewer    string     `json:"viewer"`
 	Predicted Prediction `json:"predicted"`
 	Measured  Look       `json:"measured"`
 	Before    *Look      `json:"before,omitempty"` // the positive control's
@@ -109,15 +110,13 @@ func judge(c Cell) (Judgement, string) {
 
 // Verdict counts the cells by judgement.
 type Verdict struct {
-	Cells       int `json:"cells"`
-	AsPredicted int `json:"asPredicted"`
-	Differ      int `json:"differ"`
-	NotProven   int `json:"notProven"`
-	Faults      int `json:"faults"` // rows without cells for which nothing could be made
+	OK          bool `json:"ok"` // something was claimed, and all of it holds
+	Cells       int  `json:"cells"`
+	AsPredicted int  `json:"asPredicted"`
+	Differ      int  `json:"differ"`
+	NotProven   int  `json:"notProven"`
+	Faults      int  `json:"faults"` // rows without cells for which nothing could be made
 }
-
-// OK tells whether everything that was claimed holds.
-func (v Verdict) OK() bool { return v.Cells > 0 && v.AsPredicted == v.Cells && v.Faults == 0 }
 
 func count(lines []Line) (v Verdict) {
 	for _, l := range lines {
@@ -136,5 +135,6 @@ func count(lines []Line) (v Verdict) {
 			}
 		}
 	}
+	v.OK = v.Cells > 0 && v.AsPredicted == v.Cells && v.Faults == 0
 	return v
 }
