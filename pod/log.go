@@ -44,6 +44,7 @@ type logFile struct {
 	size int64
 	old  []string  // rotated files, oldest first
 	last time.Time // of the latest rotation
+	lost int64     // bytes since the last record
 	told bool      // that something went wrong
 }
 
@@ -123,8 +124,17 @@ func (l *logFile) open() error {
 		_ = unix.Close(fd) // nothing was written to it
 		return errors.New("not a regular file")
 	}
+	// Who follows the log sees by the lock whether there is more to come.
+	_ = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) // nobody else locks a new file
 	l.fd, l.size = fd, st.Size
 	return nil
+}
+
+// shut closes the file. Unlocked before, and not by closing: whoever is told
+// that it was closed looks at the lock.
+func shut(fd int) {
+	_ = unix.Flock(fd, unix.LOCK_UN) // as above
+	_ = unix.Close(fd)               // the kernel has all that was written
 }
 
 // forget removes the files of an earlier run.
@@ -151,11 +161,18 @@ func dirNames(dir int) ([]string, error) {
 }
 
 // write appends whole records. What can't be written is lost: a container must
-// not be held up by a full disk.
+// not be held up by a full disk. The next record that can be is preceded by one
+// that says so.
 func (l *logFile) write(records []byte) error {
 	var failed error
 	if l.size > 0 && l.size+int64(len(records)) > maxLogFile {
 		failed = l.rotate()
+	}
+	gap := 0
+	if l.lost > 0 {
+		said := time.Now().UTC().AppendFormat(nil, logStamp)
+		said = fmt.Appendf(said, " stderr F podlab: %d bytes of this log are lost here: they could not be written\n", l.lost)
+		gap, records = len(said), append(said, records...)
 	}
 	done := 0
 	for done < len(records) {
@@ -168,11 +185,18 @@ func (l *logFile) write(records []byte) error {
 	}
 	if done < len(records) { // half a record must not stay
 		whole := bytes.LastIndexByte(records[:done], '\n') + 1
+		if whole <= gap {
+			whole = 0
+		}
 		if unix.Ftruncate(l.fd, l.size+int64(whole)) == nil {
 			done = whole
 		}
 	}
-	l.size += int64(done)
+	if l.size += int64(done); done >= gap {
+		l.lost = 0
+		done -= gap
+	}
+	l.lost += int64(len(records) - gap - done)
 	return failed
 }
 
@@ -198,7 +222,7 @@ func (l *logFile) rotate() error {
 		_ = unix.Renameat(l.dir, aside, l.dir, name) // as it was, or else it is found as a rotated one
 		return fmt.Errorf("rotate: %w", err)
 	}
-	_ = unix.Close(before) // the kernel has all that was written
+	shut(before)
 	l.old, l.last = append(l.old, aside), now
 	return nil
 }
@@ -216,7 +240,7 @@ func (c *containerLog) stream(stderr bool) io.WriteCloser {
 func (c *containerLog) release() {
 	if c.users.Add(-1) == 0 {
 		l := <-c.turn
-		_ = unix.Close(l.fd)
+		shut(l.fd)
 		_ = unix.Close(l.dir)
 	}
 }

@@ -197,7 +197,11 @@ func TestLogFullDisk(t *testing.T) {
 		t.Errorf("got %v, want %v once", told, unix.ENOSPC)
 	}
 	lines := strings.Split(textOf(t, d.Path+"/logs/app/0.log"), "\n")
-	for i, l := range lines[:len(lines)-2] {
+	gap := " stderr F podlab: "
+	if i := len(lines) - 3; i < 0 || !strings.Contains(lines[i], gap) || strings.Contains(strings.Join(lines[:i], ""), gap) {
+		t.Errorf("got %q, want it told once, where lines are lost", lines[max(i, 0)])
+	}
+	for i, l := range lines[:len(lines)-3] {
 		if !strings.HasSuffix(l, " stdout F "+string(line[:999])) {
 			t.Fatalf("line %d: got %.80q, want a whole record", i, l)
 		}

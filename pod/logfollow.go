@@ -1,0 +1,253 @@
+package pod
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// LogFollower watches the logs of a pod until the pod is gone, and tells their
+// readers. It opens new files at once, for rotation deletes the oldest, and the
+// end of the pod all.
+type LogFollower struct {
+	Readers []*LogReader
+	events  *os.File // inotify
+	control *os.File // hung up: the pod is gone
+	feeds   map[int32]*logFeed
+	work    sync.WaitGroup
+}
+
+// logFeed is what a reader learns from the follower.
+type logFeed struct {
+	files   chan logPart  // new ones, for the reader to close
+	changed chan struct{} // something was written, or closed
+	gone    chan struct{} // closed: nothing more will be
+
+	// The follower's own.
+	dir    int
+	newest logPart // a copy: while it is open, no other file gets its inode number
+}
+
+// FollowLogs reads what there is of the logs of containers, and what comes.
+func (h *Handle) FollowLogs(containers []string) (*LogFollower, error) {
+	control, conn, err := h.connect()
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		_ = control.Close()
+		return nil, &HintError{fmt.Errorf("inotify_init1: %w", err), "EMFILE: too many programs of this user watch files, see sysctl fs.inotify.max_user_instances"}
+	}
+	f := &LogFollower{control: control, events: os.NewFile(uintptr(fd), "inotify"), feeds: map[int32]*logFeed{}}
+	for _, c := range containers {
+		if err := f.add(h, c); err != nil {
+			_ = f.Close() // err is what counts
+			return nil, err
+		}
+	}
+	f.work.Add(2)
+	go func() {
+		defer f.work.Done()
+		for {
+			if _, _, err := receive(conn); err != nil {
+				break // nothing else is said on it
+			}
+		}
+		_ = f.events.SetReadDeadline(time.Unix(1, 0))
+	}()
+	go f.watch()
+	return f, nil
+}
+
+// add watches a log, and then looks what is there: so nothing comes in between.
+func (f *LogFollower) add(h *Handle, container string) error {
+	dir, err := h.logDir(container)
+	if err != nil {
+		return err
+	}
+	feed := &logFeed{dir: dir, newest: logPart{fd: -1}, files: make(chan logPart, maxLogFiles), changed: make(chan struct{}, 1), gone: make(chan struct{})}
+	err = f.watchDir(feed)
+	var r *LogReader
+	if err == nil {
+		r, err = h.OpenLog(container, false)
+	}
+	if err != nil {
+		_ = unix.Close(dir) // only read from
+		return err
+	}
+	r.feed = feed
+	f.Readers = append(f.Readers, r)
+	feed.newest = r.files[len(r.files)-1]
+	feed.newest.fd, err = unix.FcntlInt(uintptr(feed.newest.fd), unix.F_DUPFD_CLOEXEC, 0)
+	return err
+}
+
+func (f *LogFollower) watchDir(feed *logFeed) error {
+	raw, err := f.events.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var wd int
+	if cerr := raw.Control(func(fd uintptr) {
+		// Through the descriptor: a name could by now be another's.
+		wd, err = unix.InotifyAddWatch(int(fd), "/proc/self/fd/"+strconv.Itoa(feed.dir), unix.IN_CREATE|unix.IN_MODIFY|unix.IN_CLOSE_WRITE|unix.IN_ONLYDIR)
+	}); cerr != nil {
+		return cerr
+	}
+	if err != nil {
+		return &HintError{fmt.Errorf("inotify_add_watch: %w", err), "ENOSPC: this user watches too many files, see sysctl fs.inotify.max_user_watches"}
+	}
+	f.feeds[int32(wd)] = feed
+	return nil
+}
+
+// watch passes on what inotify tells.
+func (f *LogFollower) watch() {
+	defer f.work.Done()
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := f.events.Read(buf)
+		if err != nil {
+			break // the pod is gone, or Close was called
+		}
+		for b := buf[:n]; len(b) >= unix.SizeofInotifyEvent; {
+			wd, mask := int32(binary.NativeEndian.Uint32(b)), binary.NativeEndian.Uint32(b[4:])
+			b = b[unix.SizeofInotifyEvent+int(binary.NativeEndian.Uint32(b[12:])):]
+			if mask&unix.IN_Q_OVERFLOW != 0 {
+				for _, feed := range f.feeds {
+					feed.tell(true)
+				}
+			} else if feed := f.feeds[wd]; feed != nil {
+				feed.tell(mask&unix.IN_CREATE != 0)
+			}
+		}
+	}
+	for _, feed := range f.feeds {
+		feed.tell(true) // a killed podlab has left its files
+		close(feed.gone)
+	}
+}
+
+// tell wakes the reader.
+func (d *logFeed) tell(created bool) {
+	if created {
+		for !d.look() {
+		}
+	}
+	select {
+	case d.changed <- struct{}{}:
+	default: // it has been told
+	}
+}
+
+// look opens what is newer than the newest file so far. It is false if a file
+// went away meanwhile.
+func (d *logFeed) look() bool {
+	names, err := listParts(d.dir, d.newest.run, false)
+	if err != nil {
+		return true // nothing can be found any more
+	}
+	var parts []logPart
+	found := false
+	for _, n := range names {
+		p, err := openPart(d.dir, n)
+		switch {
+		case errors.Is(err, unix.ENOENT):
+			closeParts(parts)
+			return false // rotated: it has another name now
+		case err != nil:
+			continue // nothing of podlab's
+		case sameFile(p.fd, d.newest.fd):
+			closeParts(append(parts, p))
+			parts, found = nil, true
+			continue
+		}
+		parts = append(parts, p)
+	}
+	for _, p := range parts {
+		p.seq = d.newest.seq + 1
+		if !found { // it was deleted; who knows what else was
+			p.seq, found = p.seq+1, true
+		}
+		d.push(p)
+	}
+	return true
+}
+
+// push hands over a file. A reader that is so far behind loses the oldest, as it
+// would to rotation: what it holds takes space.
+func (d *logFeed) push(p logPart) {
+	fd, err := unix.FcntlInt(uintptr(p.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		_ = unix.Close(p.fd) // only read from
+		return               // at the next event
+	}
+	_ = unix.Close(d.newest.fd) // likewise
+	d.newest = p
+	d.newest.fd = fd
+	for {
+		select {
+		case d.files <- p:
+			return
+		default:
+		}
+		select {
+		case old := <-d.files:
+			_ = unix.Close(old.fd) // only read from
+		default: // the reader has just taken one
+		}
+	}
+}
+
+// Wait waits until there may be more to read. It is false when there won't be: the
+// pod is gone, and everything was read, or ctx has ended.
+func (r *LogReader) Wait(ctx context.Context) bool {
+	if r.feed == nil {
+		return false
+	}
+	select {
+	case p := <-r.feed.files:
+		r.files = append(r.files, p)
+	case <-r.feed.changed:
+	case <-r.feed.gone:
+		for {
+			select {
+			case p := <-r.feed.files:
+				r.files = append(r.files, p)
+				continue
+			default:
+			}
+			break
+		}
+		r.feed = nil // once more, to the end
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// Close ends the watching. The readers must not be in use.
+func (f *LogFollower) Close() error {
+	_ = f.control.Close() // ends the one goroutine, and that the other
+	f.work.Wait()
+	_ = f.events.Close() // only read from
+	for _, feed := range f.feeds {
+		_ = unix.Close(feed.dir) // only read from
+		closeParts([]logPart{feed.newest})
+		for len(feed.files) > 0 {
+			closeParts([]logPart{<-feed.files})
+		}
+	}
+	for _, r := range f.Readers {
+		_ = r.Close()
+	}
+	return nil
+}
