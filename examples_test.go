@@ -11,13 +11,27 @@ import (
 	"github.com/podlab/podlab/examples"
 )
 
-// expected says what a reader is told to look at. Every line must be there, as
-// "CONTAINER: REGEXP"; the order between containers is free.
-var expected = map[string]struct {
+type expectation struct {
+	waits bool // for podlab exec: the lessons say what is to be seen of it
 	code  int
+	args  []string // of podlab run
 	lines []string
 	check func(t *testing.T, r result)
-}{
+}
+
+var waits = expectation{waits: true}
+
+// expected says what a reader is told to look at. Every line must be there, as
+// "CONTAINER: REGEXP"; the order between containers is free.
+var expected = map[string]expectation{
+	"pair":     waits,
+	"stranger": waits,
+	"tidy":     waits,
+	"ownshm":   waits,
+	"hostnet":  waits,
+	"keeper":   waits,
+	"narrow":   {waits: true, args: []string{"--allow-unsafe-sysctls"}},
+	"defaults": {lines: []string{"reads: kernel/shmmni 4096", "reads: fs/mqueue/queues_max 256"}},
 	"hello": {lines: []string{
 		"bob: alice asks: what is your host name\\? mine is hello",
 		"alice: bob says: hello too: we are one pod",
@@ -70,7 +84,11 @@ func TestExamplesRun(t *testing.T) {
 			if !ok {
 				t.Fatal("nothing is expected of this example: add it to the table")
 			}
-			r := run(t, "run", "example:"+name)
+			if want.waits {
+				checkWaits(t, name, want.args)
+				return
+			}
+			r := run(t, append([]string{"run", "example:" + name}, want.args...)...)
 			if r.code != want.code {
 				t.Errorf("exit code: got %d, want %d", r.code, want.code)
 			}
@@ -91,6 +109,20 @@ func TestExamplesRun(t *testing.T) {
 				t.Logf("stdout:\n%s\nstderr:\n%s", r.stdout, r.stderr)
 			}
 		})
+	}
+}
+
+// checkWaits: a pod of the lessons runs until it is stopped.
+func checkWaits(t *testing.T, name string, args []string) {
+	root := stateDir(t)
+	for _, cmd := range [][]string{
+		append([]string{"run", "-d", "example:" + name}, args...),
+		{"exec", name, "--", "true"},
+		{"stop", "--grace", "0s", name},
+	} {
+		if r := runIn(t, root, podlab(t), cmd...); r.code != 0 {
+			t.Errorf("podlab %s: code %d\n%s%s", strings.Join(cmd, " "), r.code, r.stdout, r.stderr)
+		}
 	}
 }
 

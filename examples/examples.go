@@ -2,10 +2,11 @@
 //
 //	podlab run example:hello
 //
-// works from the bare binary. Each shows one thing, begins with a comment that
-// says what to look at, and ends by itself. None names an image: a container
-// then sees the toolbox root, this machine's /usr read-only; give each
-// container an image that has sh(1), and a cluster runs the same file.
+// works from the bare binary. Each shows one thing and begins with a comment
+// that says what to look at. Most end by themselves; the pods of the lessons
+// (docs/lessons) wait for podlab exec, and end with podlab stop. None names an
+// image: a container then sees the toolbox root, this machine's /usr read-only;
+// give each container an image that has sh(1), and a cluster runs the same file.
 //
 // It is not a place for tests' manifests: those lie beside the tests.
 package examples

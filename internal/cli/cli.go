@@ -28,6 +28,7 @@ func entries() []entry {
 		{"ns", nil, "show who shares which namespace", nsCommand},
 		{"exec", nil, "run a program in a container that runs", execCommand},
 		{"ipc", nil, "make, use, list and remove objects of all six kinds of IPC", ipcCommand},
+		{"demo", nil, "play a lesson: commands, what they print, and whether that was predicted", demoCommand},
 		{"rm", []string{"delete"}, "remove what a lost pod left behind", rmCommand},
 		{"version", nil, "print the version", versionCommand},
 		{"completion", nil, "print a completion script for bash, zsh or fish", completionCommand},

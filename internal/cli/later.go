@@ -23,7 +23,6 @@ var later = map[string]string{
 	"port-forward": "podlab has no port forwarding yet; hostNetwork: true uses this machine's network",
 	"debug":        "podlab can't add a container to a running pod yet",
 	"kubelet":      "podlab doesn't watch a directory of manifests yet; podlab run DIR runs what is in one",
-	"demo":         "podlab has no demos yet; podlab run --explain example:hello explains itself",
 	"draw":         "podlab draws no pictures yet; podlab plan is the same as text",
 	"prune":        "podlab rm POD removes what a lost pod left",
 	"apply":        "it is podlab run -f FILE",

@@ -9,7 +9,8 @@
 //	...
 //	<A> and <B>
 //
-// A line of "..." stands for any lines, "..." inside a line for any text. <A>
+// A line of "..." stands for any lines, "..." inside a line for any text, and
+// two spaces or more for any such number, as tables have between columns. <A>
 // stands for one word, the same in the whole lesson, and two names for two
 // different words: that two containers have one IPC namespace, and another
 // pod a different one, is claimed by writing <IPC> twice and <OTHER> once.

@@ -26,7 +26,8 @@ const (
 	literal  tokenKind = iota
 	anything           // "..." inside a line
 	name
-	gap // "..." alone: any lines
+	column // two spaces or more: as many as the other cells of a table make them
+	gap    // "..." alone: any lines
 )
 
 // tokens takes an expected line to pieces.
@@ -35,30 +36,38 @@ func tokens(line string) (all []token) {
 		return []token{{kind: gap}}
 	}
 	from := 0
-	flush := func(to int) {
-		if to > from {
-			all = append(all, token{literal, line[from:to]})
-		}
-	}
 	for i := 0; i < len(line); {
-		n, ok := 3, strings.HasPrefix(line[i:], "...")
-		t := token{kind: anything}
-		if !ok {
-			if n = placeholder(line[i:]); n > 0 {
-				t = token{name, line[i+1 : i+n-1]}
-			}
-		}
+		t, n := special(line[i:])
 		if n == 0 {
 			i++
 			continue
 		}
-		flush(i)
+		if i > from {
+			all = append(all, token{literal, line[from:i]})
+		}
 		all = append(all, t)
 		i += n
 		from = i
 	}
-	flush(len(line))
+	if from < len(line) {
+		all = append(all, token{literal, line[from:]})
+	}
 	return all
+}
+
+// special is the token other than a literal that s begins with, and its
+// length, or 0.
+func special(s string) (token, int) {
+	if strings.HasPrefix(s, "...") {
+		return token{kind: anything}, 3
+	}
+	if n := len(s) - len(strings.TrimLeft(s, " ")); n > 1 {
+		return token{kind: column}, n
+	}
+	if n := placeholder(s); n > 0 {
+		return token{name, s[1 : n-1]}, n
+	}
+	return token{}, 0
 }
 
 // placeholder is the length of the <NAME> that s begins with, or 0.
@@ -126,6 +135,9 @@ func (m *matcher) line(w *wanted, ts []token, s string, rest func() bool) bool {
 	case literal:
 		after, ok := strings.CutPrefix(s, t.text)
 		return ok && m.line(w, ts[1:], after, rest)
+	case column:
+		after := strings.TrimLeft(s, " ")
+		return len(s)-len(after) > 1 && m.line(w, ts[1:], after, rest)
 	case anything:
 		for i := 0; i <= len(s); i++ {
 			if m.line(w, ts[1:], s[i:], rest) {

@@ -26,23 +26,23 @@ type Place struct {
 // an address of those holds 108 bytes (unix(7)).
 const maxDir = 48
 
-// NewPlace makes a place with the given program as podlab. What is in files is
-// copied to the working directory. env is added to the environment.
-func NewPlace(podlab string, files fs.FS, env ...string) (*Place, error) {
+// NewPlace makes a place with the given program as podlab, and the examples in
+// examples/ of its working directory. env is added to the environment.
+func NewPlace(podlab string, examples fs.FS, env ...string) (*Place, error) {
 	shell, err := exec.LookPath("sh")
 	if err != nil {
 		return nil, err
 	}
 	tmp := os.TempDir()
-	if len(tmp)+len("/podlab-0123456789") > maxDir {
+	if len(tmp)+len("/podlab-lesson-0123456789") > maxDir {
 		tmp = "/tmp"
 	}
-	dir, err := os.MkdirTemp(tmp, "podlab-")
+	dir, err := os.MkdirTemp(tmp, "podlab-lesson-")
 	if err != nil {
 		return nil, err
 	}
 	p := &Place{dir: dir, work: filepath.Join(dir, "work"), shell: shell}
-	if err := p.fill(podlab, files); err != nil {
+	if err := p.fill(podlab, examples); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	p.env = append(environment(),
@@ -56,7 +56,7 @@ func NewPlace(podlab string, files fs.FS, env ...string) (*Place, error) {
 	return p, nil
 }
 
-func (p *Place) fill(podlab string, files fs.FS) error {
+func (p *Place) fill(podlab string, examples fs.FS) error {
 	for _, d := range []string{p.work, filepath.Join(p.dir, "bin")} {
 		if err := os.Mkdir(d, 0o755); err != nil {
 			return err
@@ -65,10 +65,7 @@ func (p *Place) fill(podlab string, files fs.FS) error {
 	if err := os.Symlink(podlab, filepath.Join(p.dir, "bin", "podlab")); err != nil {
 		return err
 	}
-	if files == nil {
-		return nil
-	}
-	return os.CopyFS(p.work, files)
+	return os.CopyFS(filepath.Join(p.work, "examples"), examples)
 }
 
 // environment is the caller's, without what would make podlab behave

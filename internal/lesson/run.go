@@ -17,6 +17,7 @@ type Run struct {
 	lesson  *Lesson
 	names   names
 	Timeout time.Duration // of one command
+	Ignore  string        // lines that begin so are shown and not compared, if it isn't ""
 }
 
 // patience is how long a command may take, unless a Run says otherwise. The
@@ -103,7 +104,21 @@ func (r *Run) judge(c *Claim, res *Result, err, late error, over bool) (line int
 	case err != nil && !c.Fails:
 		return 0, fmt.Sprintf("it failed (%s), and should succeed", exit)
 	}
-	return match(c.Want, res.Output, r.names)
+	return match(c.Want, r.compared(res.Output), r.names)
+}
+
+// compared is the output without what Ignore says.
+func (r *Run) compared(out string) string {
+	if r.Ignore == "" {
+		return out
+	}
+	var b strings.Builder
+	for line := range strings.Lines(out) {
+		if !strings.HasPrefix(line, r.Ignore) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // output keeps what a command prints, and passes it on.

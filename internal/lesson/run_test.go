@@ -41,7 +41,7 @@ func place(t *testing.T) *Place {
 	if err := os.WriteFile(podlab, []byte("#!/bin/sh\necho podlab \"$@\"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlace(podlab, fstest.MapFS{"examples/a.yaml": {Data: []byte("kind: Pod\n")}}, "PODLAB_WITHOUT=ipc")
+	p, err := NewPlace(podlab, fstest.MapFS{"a.yaml": {Data: []byte("kind: Pod\n")}}, "PODLAB_WITHOUT=ipc")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,6 +99,20 @@ func TestRunFaults(t *testing.T) {
 		if want := "1 claim checked, 1 not as predicted"; tally.String() != want {
 			t.Errorf("%q: got %q, want %q", c.text, &tally, want)
 		}
+	}
+}
+
+// What podlab says of an experiment is no part of the prediction.
+func TestRunIgnores(t *testing.T) {
+	l, err := Parse("x.md", []byte("# t\n```console\n$ echo without ipc; echo a; echo not without\na\nnot without\n```\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewRun(l, place(t))
+	r.Ignore = "without "
+	res, err := r.Do(t.Context(), l.Parts[1].Claims[0], nil)
+	if err != nil || res.Fault != nil || !strings.HasPrefix(res.Output, "without ipc\n") {
+		t.Errorf("got %q, %v, %v", res.Output, err, res.Fault)
 	}
 }
 
@@ -224,7 +238,7 @@ func TestPlaceStopsPods(t *testing.T) {
 
 func TestPlaceIsShort(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir()+strings.Repeat("/long", 20))
-	p, err := NewPlace("/bin/true", nil)
+	p, err := NewPlace("/bin/true", fstest.MapFS{})
 	if err != nil {
 		t.Fatal(err)
 	}

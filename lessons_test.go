@@ -1,0 +1,125 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/podlab/podlab/examples"
+	"github.com/podlab/podlab/internal/lesson"
+	"github.com/podlab/podlab/internal/testenv"
+	"github.com/podlab/podlab/ns"
+)
+
+// What README.md and the lessons show is what happens.
+func TestLessons(t *testing.T) {
+	pages, err := filepath.Glob("docs/lessons/*.md")
+	if err != nil || len(pages) < 5 {
+		t.Fatalf("got %q, %v, want at least five lessons", pages, err)
+	}
+	for _, page := range append([]string{"README.md"}, pages...) {
+		t.Run(page, func(t *testing.T) { playPage(t, page) })
+	}
+}
+
+func readLesson(t *testing.T, file string) *lesson.Lesson {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := lesson.Parse(file, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Claims() == 0 {
+		t.Fatalf("%s: no session in it", file)
+	}
+	return l
+}
+
+// probe asks the kernel once what it can.
+var probe = sync.OnceValues(ns.Probe)
+
+func hasFeature(name string) bool {
+	f, err := probe()
+	return err == nil && f.Has(name)
+}
+
+// playPage is podlab demo as a test: a section that can't run here is skipped by name, or fails where PODLAB_MUST says
+// that it can.
+func playPage(t *testing.T, file string) {
+	l := readLesson(t, file)
+	place, err := lesson.NewPlace(podlab(t), examples.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := place.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	run := lesson.NewRun(l, place)
+	for _, part := range l.Parts {
+		if len(part.Claims) == 0 {
+			continue
+		}
+		if need, why, unmet := part.Unmet(hasFeature); unmet {
+			t.Run(fmt.Sprintf("from line %d", part.Line), func(t *testing.T) { testenv.Need(t, need.Feature(), false, why) })
+			continue
+		}
+		for _, c := range part.Claims {
+			t.Run(fmt.Sprintf("line %d", c.Line), func(t *testing.T) {
+				if res, err := run.Do(t.Context(), c, nil); err != nil {
+					t.Fatal(err)
+				} else if res.Fault != nil {
+					t.Error(res.Fault)
+				}
+			})
+		}
+	}
+}
+
+// The demo counts its claims; built without the isolation it names those that fail, which are those about the IPC
+// namespace, and leaves nothing on this machine.
+func TestDemoOfIPC(t *testing.T) {
+	r := run(t, "demo", "ipc", "--fast")
+	var claims int
+	if _, err := fmt.Sscanf(lastLine(r.stdout), "%d claims checked, all as predicted", &claims); err != nil || claims < 20 || r.code != 0 {
+		t.Errorf("code %d, %d claims, %v\n%s%s", r.code, claims, err, r.stdout, r.stderr)
+	}
+	r = run(t, "demo", "ipc", "--fast", "--without", "ipc")
+	if r.code != 1 {
+		t.Errorf("without ipc: code %d, want 1\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	verdict := regexp.MustCompile(`(?m)^\d+ claims checked, \d+ not as predicted.*\n((?:docs/lessons/01-ipc\.md:\d+: .*\n)+)`).FindStringSubmatch(r.stdout)
+	if verdict == nil {
+		t.Fatalf("without ipc: no verdict that names claims\n%s%s", r.stdout, r.stderr)
+	}
+	failed := strings.Split(strings.TrimSpace(verdict[1]), "\n")
+	for _, kind := range []string{"shm read", "sem post", "msg receive", "mq receive", "matrix"} {
+		if !slices.ContainsFunc(failed, func(f string) bool { return strings.Contains(f, "podlab ipc "+kind) }) {
+			t.Errorf("without ipc: no claim about %q failed:\n%s", kind, verdict[1])
+		}
+	}
+	for _, f := range failed {
+		if strings.Contains(f, "posix-") || strings.Contains(f, "podlab run") {
+			t.Errorf("without ipc: failed, and has nothing to do with it: %s", f)
+		}
+	}
+	for _, object := range []string{"shm pair-note", "sem pair-lock", "msg pair-box", "mq /pair-jobs", "posix-shm /pair-page", "posix-sem /pair-gate"} {
+		if r := run(t, append([]string{"ipc"}, strings.Fields(strings.Replace(object, " ", " stat ", 1))...)...); r.code != 1 {
+			t.Errorf("%s was left on this machine: code %d\n%s%s", object, r.code, r.stdout, r.stderr)
+		}
+	}
+}
+
+func lastLine(text string) string {
+	text = strings.TrimSuffix(text, "\n")
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}
