@@ -19,18 +19,19 @@ const module = "github.com/podlab/podlab"
 // lies under it and isn't a part of its own; importing inside a part is its
 // own affair. docs/architecture.md draws the same picture.
 var arrows = map[string][]string{
-	".":               {"internal/cli", "ns/stage"},
-	"internal/cli":    {"internal/lesson", "internal/matrix", "docs", "examples", "pod", "pod/spec", "cgroup", "ns", "ipc"},
-	"internal/lesson": {},
-	"internal/matrix": {"ipc"},
-	"docs":            {},
-	"examples":        {},
-	"pod":             {"pod/spec", "cgroup", "ns"},
-	"pod/spec":        {},
-	"cgroup":          {},
-	"ns":              {},
-	"ns/stage":        {"ns"},
-	"ipc":             {},
+	".":                  {"internal/cli", "ns/stage"},
+	"internal/cli":       {"internal/lesson", "internal/matrix", "internal/inventory", "docs", "examples", "pod", "pod/spec", "cgroup", "ns", "ipc"},
+	"internal/lesson":    {},
+	"internal/matrix":    {"ipc"},
+	"internal/inventory": {"ipc", "pod", "pod/spec", "ns", "cgroup"},
+	"docs":               {},
+	"examples":           {},
+	"pod":                {"pod/spec", "cgroup", "ns"},
+	"pod/spec":           {},
+	"cgroup":             {},
+	"ns":                 {},
+	"ns/stage":           {"ns"},
+	"ipc":                {},
 	// Not for podlab itself.
 	"internal/testenv": {},
 	"internal/bench":   {}, // a program of its own, that runs programs

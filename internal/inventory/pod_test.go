@@ -1,0 +1,258 @@
+package inventory_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/podlab/podlab/internal/inventory"
+	"github.com/podlab/podlab/ipc"
+	"github.com/podlab/podlab/ns"
+	_ "github.com/podlab/podlab/ns/stage" // the test binary is its own pod stage
+	"github.com/podlab/podlab/pod"
+	"github.com/podlab/podlab/pod/spec"
+)
+
+// TestMain is also what Take starts, and what runs in the containers of the tests.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 {
+		var err error
+		switch os.Args[1] {
+		case inventory.Verb:
+			err = inventory.Serve(os.Stdin, os.Stdout)
+		case "make":
+			err = makeAll()
+		case "attach":
+			err = attachAll()
+		case "create":
+			_, err = create()
+			if err == nil {
+				err = hold("created")
+			}
+		default:
+			os.Exit(m.Run())
+		}
+		if err != nil {
+			fmt.Println("failed:", err) // read by the test, instead of what it waits for
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+const pages = 4
+
+// key is of this run alone: some pods of the tests share the host's namespace.
+var key = testKey()
+
+func testKey() ipc.Key {
+	if n, err := strconv.Atoi(os.Getenv("TEST_KEY")); err == nil {
+		return ipc.Key(n) // of the test that has started us
+	}
+	return ipc.Key(0x7000_0000 + os.Getpid())
+}
+
+func create() (ipc.Shm, error) {
+	return ipc.GetShm(key, pages*os.Getpagesize(), ipc.Get{Create: true, Exclusive: true, Perm: 0o600})
+}
+
+// makeAll makes an object of each kind, with two pages of each kind of memory, and holds them.
+func makeAll() error {
+	page := os.Getpagesize()
+	shm, err := create()
+	if err != nil {
+		return err
+	}
+	seg, err := shm.Attach(false)
+	if err != nil {
+		return err
+	}
+	seg.Data[0], seg.Data[page] = 1, 1
+	set, err := ipc.GetSem(key, 2, ipc.Get{Create: true, Perm: 0o600})
+	if err != nil {
+		return err
+	}
+	if err := set.SetValues([]int{3, 4}); err != nil {
+		return err
+	}
+	msg, err := ipc.GetMsg(key, ipc.Get{Create: true, Perm: 0o600})
+	if err != nil {
+		return err
+	}
+	if err := msg.TrySend(ipc.Message{Type: 1, Data: []byte("hello")}); err != nil {
+		return err
+	}
+	o := ipc.Open{Create: true, Exclusive: true, Perm: 0o600}
+	q, err := ipc.OpenQueue("/test", o, &ipc.QueueAttr{MaxMessages: 2, MessageSize: 16})
+	if err != nil {
+		return err
+	}
+	if err := q.TrySend([]byte("hello"), 0); err != nil {
+		return err
+	}
+	memory, err := ipc.OpenShared("/test", int64(pages*page), o)
+	if err != nil {
+		return err
+	}
+	if _, err := memory.WriteAt(make([]byte, 2*page), 0); err != nil {
+		return err
+	}
+	if _, err := ipc.OpenSemaphore("/test", 7, o); err != nil {
+		return err
+	}
+	return hold("made")
+}
+
+// attachAll uses what the other container has made.
+func attachAll() error {
+	shm, err := ipc.GetShm(key, 0, ipc.Get{})
+	if err != nil {
+		return err
+	}
+	for range 2 {
+		if _, err := shm.Attach(true); err != nil {
+			return err
+		}
+	}
+	memory, err := ipc.OpenShared("/test", 0, ipc.Open{})
+	if err != nil {
+		return err
+	}
+	if _, err := memory.Map(false); err != nil {
+		return err
+	}
+	return hold("attached")
+}
+
+// hold says that all is done, and keeps it until standard input ends.
+func hold(what string) error {
+	fmt.Println(what)
+	_, err := io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// running is a pod with the containers a and b.
+type running struct {
+	t      *testing.T
+	handle *pod.Handle
+}
+
+const manifest = `
+apiVersion: v1
+kind: Pod
+metadata: {name: test}
+spec:
+  SPEC
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers:
+  - {name: a, command: [sh, -c, "echo ready; exec sleep 1000"]}
+  - {name: b, command: [sh, -c, "echo ready; exec sleep 1000"]}
+`
+
+func run(t *testing.T, more string, without ...ns.Kind) *running {
+	t.Helper()
+	in, _, err := spec.Parse("test.yaml", []byte(strings.Replace(manifest, "SPEC", more, 1)), spec.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := pod.OpenRoot(filepath.Join(t.TempDir(), "root"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan struct{}, 2)
+	kill, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		_, err := pod.Run(context.Background(), root, in.Pods[0], in, pod.Options{Detached: true, Kill: kill, Without: ns.Of(without...), Output: func(string, bool) io.Writer { return signaller(ready) }})
+		done <- err
+	}()
+	t.Cleanup(func() {
+		close(kill)
+		<-done
+		_ = root.Close() // only made for the test
+	})
+	for range 2 {
+		select {
+		case <-ready:
+		case err := <-done:
+			done <- err
+			t.Fatalf("the pod has ended: %v", err)
+		case <-time.After(30 * time.Second):
+			t.Fatal("the pod isn't ready")
+		}
+	}
+	h, err := pod.Open(root, in.Pods[0].Namespace, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Close() }) // only asked through
+	return &running{t, h}
+}
+
+type signaller chan struct{}
+
+func (s signaller) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), "ready") {
+		s <- struct{}{}
+	}
+	return len(p), nil
+}
+
+// in runs a role in a container. It returns its pid on the host, and what ends it.
+func (r *running) in(container, role, says string) (pid int, end func()) {
+	t := r.t
+	t.Helper()
+	inR, inW, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	outR, outW, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inR.Close()
+	defer outW.Close()
+	x, err := r.handle.Exec(t.Context(), pod.ExecOptions{Container: container, Self: true, Command: []string{"test", role}, Env: []string{fmt.Sprintf("TEST_KEY=%d", key)}, Stdin: inR, Stdout: outW, Stderr: os.Stderr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = outW.Close() // the other process has its own
+	lines := bufio.NewScanner(outR)
+	if !lines.Scan() || lines.Text() != says {
+		t.Fatalf("%s: got %q, %v, want %q", role, lines.Text(), lines.Err(), says)
+	}
+	ended := false
+	end = func() {
+		if ended {
+			return
+		}
+		ended = true
+		_ = inW.Close()
+		_, _, _ = x.Wait(context.Background()) // its end is all that counts
+		_ = x.Close()
+		_ = outR.Close()
+	}
+	t.Cleanup(end)
+	return x.Pid, end
+}
+
+func (r *running) take() inventory.Inventory {
+	r.t.Helper()
+	s, err := r.handle.State(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	inv, err := inventory.Take(r.t.Context(), s)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return inv
+}
