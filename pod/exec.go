@@ -44,6 +44,7 @@ func (c *Container) execSteps(o ExecOptions) []ns.Step {
 		in.add("exec.join", ns.Setns{Kinds: c.Proc.Clone})
 	}
 	in.add("exec.fork", ns.Refork{})
+	in.add("exec.wait", ns.AwaitParent{})
 	in = append(in, c.become...)
 	if o.TTY {
 		in.add("stdio.terminal", ns.Terminal{})
@@ -137,6 +138,7 @@ func (s *supervisor) hearExec(n news) {
 	case n.forked != nil:
 		x.pidfd, x.pid = n.forked.pidfd, pidOf(n.forked.pidfd)
 		_ = s.order(ns.Message{Kind: ns.MsgAdopt, ID: uint32(x.id), Arg: uint64(n.forked.pid)}) // a stage that is gone says so itself
+		_ = x.reports.Release() // it may have been killed
 		if x.client == nil {
 			x.kill() // its client hung up before it was there
 		}

@@ -186,7 +186,9 @@ func (u *ui) execPipes(h *pod.Handle, o pod.ExecOptions, stdin bool) (int, unix.
 		*c.end, ends, outs = w, append(ends, w), append(outs, r)
 		copies.Go(func() { pour(c.to, r) })
 	}
-	x, err := h.Exec(stdcontext.Background(), o)
+	signals := catch()
+	defer signals.stop()
+	x, err := startIn(h, o)
 	for _, f := range ends {
 		_ = f.Close()
 	}
@@ -196,7 +198,7 @@ func (u *ui) execPipes(h *pod.Handle, o pod.ExecOptions, stdin bool) (int, unix.
 		return 0, 0, err
 	}
 	defer func() { _ = x.Close() }() // it has ended, or shall
-	defer passSignals(x)()
+	signals.pass(x)
 	code, sig, err := x.Wait(stdcontext.Background())
 	for _, r := range outs {
 		_ = r.SetReadDeadline(time.Unix(1, 0)) // what it has left running isn't waited for
@@ -228,36 +230,55 @@ func pour(to io.Writer, r *os.File) {
 	})
 }
 
-// passSignals hands this process's signals on to the program.
-func passSignals(x *pod.Execution) (stop func()) {
-	caught := make(chan os.Signal, 8)
-	signal.Notify(caught, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
-	done := make(chan struct{})
-	var w sync.WaitGroup
-	w.Go(func() {
+// startIn runs the program. The supervisor answers at once, or is stopped.
+func startIn(h *pod.Handle, o pod.ExecOptions) (*pod.Execution, error) {
+	ctx, cancel := stdcontext.WithTimeoutCause(stdcontext.Background(), 10*time.Second, errors.New("the pod's supervisor doesn't answer"))
+	defer cancel()
+	return h.Exec(ctx, o)
+}
+
+// signals are this process's, to be handed on to the program: also those that come before it runs.
+type signals struct {
+	caught chan os.Signal
+	done   chan struct{}
+	work   sync.WaitGroup
+}
+
+func catch() *signals {
+	s := &signals{caught: make(chan os.Signal, 8), done: make(chan struct{})}
+	signal.Notify(s.caught, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
+	return s
+}
+
+func (s *signals) pass(x *pod.Execution) {
+	s.work.Go(func() {
 		for {
 			select {
-			case s := <-caught:
-				_ = x.Signal(s.(syscall.Signal)) // it may have ended
-			case <-done:
+			case sig := <-s.caught:
+				_ = x.Signal(sig.(syscall.Signal)) // it may have ended
+			case <-s.done:
 				return
 			}
 		}
 	})
-	return func() {
-		signal.Stop(caught)
-		close(done)
-		w.Wait()
-	}
+}
+
+func (s *signals) stop() {
+	signal.Stop(s.caught)
+	close(s.done)
+	s.work.Wait()
 }
 
 // execTerminal runs a program on a terminal of the container's own, which this process's terminal shows.
 func (u *ui) execTerminal(h *pod.Handle, o pod.ExecOptions, stdin bool) (int, unix.Signal, error) {
-	x, err := h.Exec(stdcontext.Background(), o)
+	signals := catch()
+	defer signals.stop()
+	x, err := startIn(h, o)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer func() { _ = x.Close() }() // it has ended, or shall
+	signals.pass(x)
 	t := x.Terminal()
 	if t == nil {
 		return 0, 0, errors.New("no terminal came with the program")
