@@ -177,11 +177,11 @@ func (c *ipcCall) copyRaw() error {
 	return nil
 }
 
-// untilSignal is a context that ends at the first SIGINT, SIGTERM or SIGHUP; stop ends the watch for them.
+// untilSignal is a context that ends at the first SIGINT, SIGTERM, SIGQUIT or SIGHUP; stop ends the watch for them.
 func untilSignal() (ctx stdcontext.Context, stop func()) {
 	ctx, cancel := stdcontext.WithCancelCause(stdcontext.Background())
 	caught, over := make(chan os.Signal, 1), make(chan struct{})
-	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT}
 	if !signal.Ignored(syscall.SIGHUP) {
 		signals = append(signals, syscall.SIGHUP)
 	}
