@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/podlab/podlab/internal/inventory"
 )
 
 // entry is one verb of the command line. What is printed in the overview stands here; flags, help and action are made
@@ -29,6 +31,7 @@ func entries() []entry {
 		{"exec", nil, "run a program in a container that runs", execCommand},
 		{"ipc", nil, "make, use, list and remove objects of all six kinds of IPC", ipcCommand},
 		{"demo", nil, "play a lesson: commands, what they print, and whether that was predicted", demoCommand},
+		{"stop", nil, "end pods in order, and wait until nothing is left of them", stopCommand},
 		{"rm", []string{"delete"}, "remove what a lost pod left behind", rmCommand},
 		{"version", nil, "print the version", versionCommand},
 		{"completion", nil, "print a completion script for bash, zsh or fish", completionCommand},
@@ -135,6 +138,9 @@ func Main(args []string, stdin, stdout, stderr *os.File) int {
 	syscall.Umask(0o022)
 	if len(args) > 1 && args[1] == completeVerb {
 		return u.end(complete(u, args[2:]))
+	}
+	if len(args) > 1 && args[1] == inventory.Verb {
+		return u.end(inventory.Serve(stdin, stdout))
 	}
 	if len(args) > 1 && args[1] == probeVerb {
 		return u.end(serveProbe(stdin, stdout))

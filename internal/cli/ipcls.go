@@ -14,13 +14,25 @@ import (
 
 func ipcListCommand(u *ui) *cli.Command {
 	return &cli.Command{
+		ArgsUsage: "[POD]",
 		Description: "One table for all six kinds: what there is in this IPC namespace, and in this /dev/shm. A dash stands where a\n" +
-			"kind has no such thing. Queues can be listed only where an mqueue file system is mounted.\n\n" +
-			"  $ podlab ipc ls\n  $ podlab ipc ls -o wide\n  $ podlab ipc ls -o json | jq -r '.[] | select(.kind == \"shm\") | .id'",
-		Flags: []cli.Flag{ipcFlag("o:ls")},
+			"kind has no such thing. Queues can be listed only where an mqueue file system is mounted, or root may mount one.\n" +
+			"With POD: what that pod has, seen from outside. Which process of which container made it and uses it, and which\n" +
+			"container's control group pays for its pages: the first one that touched them. (Only root can see who pays.)\n\n" +
+			"  $ podlab ipc ls\n  $ podlab ipc ls -o wide\n  $ podlab ipc ls web\n" +
+			"  $ podlab ipc ls -o json | jq -r '.[] | select(.kind == \"shm\") | .id'",
+		Flags: []cli.Flag{ipcFlag("o:ls"), namespaceFlag()},
 		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return usage("ipc ls", tooMany(c.Args().Slice()))
+			args := c.Args().Slice()
+			switch {
+			case len(args) > 1:
+				return usage("ipc ls", tooMany(args[1:]))
+			case len(args) == 1:
+				err := listPodIPC(u, args[0], c.String("root"), c.String("namespace"), c.String("output"))
+				if err != nil {
+					return context("ipc ls", err)
+				}
+				return nil
 			}
 			return listIPC(u, "ipc ls", c.String("output"), nil)
 		},
@@ -35,7 +47,7 @@ func listIPC(u *ui, path, output string, kinds []ipc.Kind) error {
 	all, err := ipc.List()
 	all = slices.DeleteFunc(all, func(o ipc.Object) bool { return kinds != nil && !slices.Contains(kinds, o.Kind) })
 	for _, e := range listErrors(err) {
-		if kinds == nil || !errors.Is(e, ipc.ErrNoMQueue) || slices.Contains(kinds, ipc.KindQueue) {
+		if kinds == nil || !noQueueList(e) || slices.Contains(kinds, ipc.KindQueue) {
 			u.note("%s: %s", path, e)
 		}
 	}
@@ -58,6 +70,11 @@ func listErrors(err error) []error {
 		return nil
 	}
 	return unjoin(err)
+}
+
+// noQueueList tells whether an error of List is that queues can't be listed.
+func noQueueList(err error) bool {
+	return errors.Is(err, ipc.ErrNoMQueue) || errors.Is(err, ipc.ErrForeignMQueue)
 }
 
 // hasForeignCreator tells whether o was made by a process that the caller's PID namespace doesn't know. The kernel gives

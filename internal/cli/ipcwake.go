@@ -41,7 +41,7 @@ func (w *watchers) snapshot() (map[objectID]ipc.Object, error) {
 		return w.queueSnapshot()
 	}
 	all, err := ipc.List()
-	if errors.Is(err, ipc.ErrNoMQueue) && w.c.kind == ipc.KindQueue {
+	if noQueueList(err) && w.c.kind == ipc.KindQueue {
 		return nil, withHint("podlab ipc mq watch /NAME works without", "%s: %w", w.c.path, err)
 	}
 	seen := map[objectID]ipc.Object{}
