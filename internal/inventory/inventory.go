@@ -61,7 +61,8 @@ type User struct {
 	Open   int `json:"open,omitempty"`   // descriptors
 }
 
-// Payer is a control group that pays for pages of an object: the first toucher's, for each page.
+// Payer is a control group that pays for pages of an object: the first toucher's, for each page. One that was removed
+// is named by its number alone for a moment, and its parent afterwards.
 type Payer struct {
 	Cgroup     string   `json:"cgroup"` // its path below the hierarchy's root; "" if there is none with that number
 	Inode      uint64   `json:"inode"`  // of its directory; 0: nobody pays

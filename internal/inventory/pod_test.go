@@ -31,6 +31,8 @@ func TestMain(m *testing.M) {
 			err = makeAll()
 		case "attach":
 			err = attachAll()
+		case "touch":
+			err = touch()
 		case "create":
 			_, err = create()
 			if err == nil {
@@ -132,6 +134,27 @@ func attachAll() error {
 	return hold("attached")
 }
 
+// touch touches the pages of a segment that it is told to.
+func touch() error {
+	shm, err := ipc.GetShm(key, pages*os.Getpagesize(), ipc.Get{Create: true, Perm: 0o600})
+	if err != nil {
+		return err
+	}
+	seg, err := shm.Attach(false)
+	if err != nil {
+		return err
+	}
+	fmt.Println("attached")
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); fmt.Println("touched") {
+		n, err := strconv.Atoi(lines.Text())
+		if err != nil {
+			return err
+		}
+		seg.Data[n*os.Getpagesize()] = 1
+	}
+	return nil
+}
+
 // hold says that all is done, and keeps it until standard input ends.
 func hold(what string) error {
 	fmt.Println(what)
@@ -206,8 +229,18 @@ func (s signaller) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// in runs a role in a container. It returns its pid on the host, and what ends it.
-func (r *running) in(container, role, says string) (pid int, end func()) {
+// player is a process that plays a role in a container.
+type player struct {
+	pid int // on the host
+	t   *testing.T
+	x   *pod.Execution
+	in  *os.File
+	out *os.File
+	say *bufio.Scanner
+}
+
+// play starts a role in a container.
+func (r *running) play(container, role string) *player {
 	t := r.t
 	t.Helper()
 	inR, inW, err := os.Pipe()
@@ -219,29 +252,48 @@ func (r *running) in(container, role, says string) (pid int, end func()) {
 		t.Fatal(err)
 	}
 	defer inR.Close()
-	defer outW.Close()
+	defer outW.Close() // the other process has its own
 	x, err := r.handle.Exec(t.Context(), pod.ExecOptions{Container: container, Self: true, Command: []string{"test", role}, Env: []string{fmt.Sprintf("TEST_KEY=%d", key)}, Stdin: inR, Stdout: outW, Stderr: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = outW.Close() // the other process has its own
-	lines := bufio.NewScanner(outR)
-	if !lines.Scan() || lines.Text() != says {
-		t.Fatalf("%s: got %q, %v, want %q", role, lines.Text(), lines.Err(), says)
+	p := &player{pid: x.Pid, t: t, x: x, in: inW, out: outR, say: bufio.NewScanner(outR)}
+	t.Cleanup(p.end)
+	return p
+}
+
+// in is play, until the role says that.
+func (r *running) in(container, role, says string) (pid int, end func()) {
+	r.t.Helper()
+	p := r.play(container, role)
+	p.says(says)
+	return p.pid, p.end
+}
+
+func (p *player) says(want string) {
+	p.t.Helper()
+	if !p.say.Scan() || p.say.Text() != want {
+		p.t.Fatalf("got %q, %v, want %q", p.say.Text(), p.say.Err(), want)
 	}
-	ended := false
-	end = func() {
-		if ended {
-			return
-		}
-		ended = true
-		_ = inW.Close()
-		_, _, _ = x.Wait(context.Background()) // its end is all that counts
-		_ = x.Close()
-		_ = outR.Close()
+}
+
+func (p *player) tell(line string) {
+	p.t.Helper()
+	if _, err := fmt.Fprintln(p.in, line); err != nil {
+		p.t.Fatal(err)
 	}
-	t.Cleanup(end)
-	return x.Pid, end
+}
+
+// end ends the process, once.
+func (p *player) end() {
+	if p.x == nil {
+		return
+	}
+	_ = p.in.Close()
+	_, _, _ = p.x.Wait(context.Background()) // its end is all that counts
+	_ = p.x.Close()
+	_ = p.out.Close()
+	p.x = nil
 }
 
 func (r *running) take() inventory.Inventory {
