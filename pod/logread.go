@@ -20,6 +20,7 @@ type LogRecord struct {
 	Time   []byte // RFC 3339, as it stands; nil: the line is no record, and Text all of it
 	Stderr bool
 	Part   bool // the line goes on in the next record of the stream
+	Run    int  // which start of the container wrote it: 0 is the first
 	Text   []byte
 }
 
@@ -125,12 +126,14 @@ func (r *LogReader) Next() (LogRecord, error) {
 		if i := bytes.IndexByte(r.buf[r.start:r.end], '\n'); i >= 0 {
 			line := r.buf[r.start : r.start+i]
 			r.start += i + 1
-			return parseRecord(line), nil
+			rec := parseRecord(line)
+			rec.Run = r.files[0].run
+			return rec, nil
 		}
 		if r.end-r.start == readSize { // nothing that podlab wrote
 			line := r.buf[r.start:r.end]
 			r.start = r.end
-			return LogRecord{Text: line, Part: true}, nil
+			return LogRecord{Text: line, Part: true, Run: r.files[0].run}, nil
 		}
 		if len(r.files) == 0 {
 			return LogRecord{}, io.EOF

@@ -28,6 +28,8 @@ func entries() []entry {
 		{"explain", nil, "say what a manifest field does here, or why it is refused", explainCommand},
 		{"check", nil, "say what this kernel, user and cgroup setup can and can't do", checkCommand},
 		{"ns", nil, "show who shares which namespace", nsCommand},
+		{"ps", []string{"list", "ls"}, "list the pods that run, and lost ones", psCommand},
+		{"logs", []string{"log"}, "print what a pod's containers have written", logsCommand},
 		{"exec", nil, "run a program in a container that runs", execCommand},
 		{"ipc", nil, "make, use, list and remove objects of all six kinds of IPC", ipcCommand},
 		{"demo", nil, "play a lesson: commands, what they print, and whether that was predicted", demoCommand},

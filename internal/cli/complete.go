@@ -90,6 +90,12 @@ func argCandidates(u *ui, verb string, have []string, cur string) []candidate {
 		return fieldCandidates(cur)
 	case "ns":
 		return podCandidates(u, have, true)
+	case "logs":
+		return append(podCandidates(u, have, true), podCandidates(u, have, false)...)
+	case "ps":
+		return wholePods(append(podCandidates(u, have, true), podCandidates(u, have, false)...))
+	case "stop":
+		return wholePods(podCandidates(u, have, true))
 	case "rm":
 		return podCandidates(u, have, false)
 	case "help":
@@ -128,7 +134,9 @@ func valueCandidates(u *ui, verb, flag, cur string) []candidate {
 	case flag == "f" || flag == "filename":
 		return manifestCandidates(cur)
 	case flag != "o" && flag != "output":
-	case verb == "run":
+	case verb == "ps":
+		return plainCandidates("table", "wide", "json", "name")
+	case verb == "run" || verb == "logs":
 		return []candidate{{"prefix", "each line with its container's name"}, {"raw", "one container's output as it is"}}
 	case verb == "plan":
 		return plainCandidates("text", "json", "shell")
@@ -136,6 +144,11 @@ func valueCandidates(u *ui, verb, flag, cur string) []candidate {
 		return plainCandidates("text", "json")
 	}
 	return nil
+}
+
+// wholePods leaves out containers.
+func wholePods(all []candidate) []candidate {
+	return slices.DeleteFunc(all, func(c candidate) bool { return strings.Contains(c.word, "/") })
 }
 
 func plainCandidates(words ...string) []candidate {

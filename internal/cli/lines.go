@@ -34,6 +34,7 @@ type stream struct {
 	more   []byte // `app + `: the rest of a line too long to keep together
 	part   []byte // a line that has no end yet
 	isMore bool   // part continues a line whose beginning is out already
+	at     []byte // the time of the line, where it is not now
 }
 
 // prefixes is how the lines of one container begin.
@@ -62,7 +63,12 @@ func (l *lines) stream(first, more []byte) *stream {
 func (s *stream) Write(p []byte) (int, error) {
 	s.l.mu.Lock()
 	defer s.l.mu.Unlock()
-	n := len(p)
+	s.add(p)
+	s.l.flush()
+	return len(p), nil
+}
+
+func (s *stream) add(p []byte) {
 	for len(p) > 0 {
 		end := bytes.IndexByte(p, '\n')
 		if end >= 0 && len(s.part)+end <= s.l.max {
@@ -76,20 +82,22 @@ func (s *stream) Write(p []byte) (int, error) {
 			s.piece()
 		}
 	}
-	s.l.flush()
-	return n, nil
 }
 
 // Close passes on a last line without an end. The stream can be written to again: a container may be restarted.
 func (s *stream) Close() error {
 	s.l.mu.Lock()
 	defer s.l.mu.Unlock()
+	s.end()
+	s.l.flush()
+	return nil
+}
+
+func (s *stream) end() {
 	if len(s.part) > 0 {
 		s.line(nil)
 	}
 	s.isMore = false
-	s.l.flush()
-	return nil
 }
 
 // line puts out the line whose beginning is in s.part and whose end is p.
@@ -132,7 +140,10 @@ func (s *stream) put(text []byte) {
 	} else {
 		l.buf = append(l.buf, s.prefix...)
 	}
-	if l.stamp {
+	switch {
+	case l.stamp && s.at != nil:
+		l.buf = append(append(l.buf, s.at...), ' ')
+	case l.stamp:
 		// The CRI log format's: RFC 3339 with nine digits, so that the text stays aligned.
 		l.buf = l.now().UTC().AppendFormat(l.buf, "2006-01-02T15:04:05.000000000Z07:00 ")
 	}

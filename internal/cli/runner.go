@@ -107,7 +107,7 @@ func (r *runner) pod(ctx stdcontext.Context, root *pod.Root, p *spec.Pod, kill <
 	w := &podWatch{r: r, pod: p.Name, births: len(p.Spec.Containers)}
 	o := pod.Options{
 		Rootfs: r.args.rootfs, Restart: r.args.restart, Without: r.args.without, Trace: r.args.explain || r.args.time,
-		Watch: w.event, Kill: kill, Detached: r.args.detach,
+		Watch: w.event, Kill: kill, Detached: r.args.detach, Logs: r.args.detach,
 	}
 	if !r.args.detach {
 		o.Stdin = r.stdin()
