@@ -110,7 +110,7 @@ func TestExecEnds(t *testing.T) {
 					code int
 				}{
 					{[]string{"ends", "true"}, "", 0},
-					{[]string{"ends", "--", "sh", "-c", "echo out; exit 7"}, "out\n", 7},
+					{[]string{"ends", "--", "sh", "-c", "echo out; echo err >&2; echo more; exit 7"}, "out\nerr\nmore\n", 7},
 					{[]string{"ends", "-e", "A=b c", "--", "sh", "-c", `echo "$A $MARK $PWD"`}, "b c here /tmp\n", 0},
 					{[]string{"ends", "-c", "other", "--", "sh", "-c", "kill -9 $$"}, "podlab: exec: sh was killed by SIGKILL\n", 137},
 					{[]string{"ends", "nope"}, "podlab: exec: ends: exec: nope: not found in PATH\n", 127},

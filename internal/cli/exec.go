@@ -179,6 +179,10 @@ func (u *ui) execPipes(h *pod.Handle, o pod.ExecOptions, stdin bool) (int, unix.
 		to  *os.File
 		end **os.File
 	}{{u.out, &o.Stdout}, {u.err, &o.Stderr}} {
+		if c.to == u.err && sameFile(u.out, u.err) {
+			o.Stderr = o.Stdout // one pipe keeps the order of what is written to both
+			break
+		}
 		r, w, err := os.Pipe()
 		if err != nil {
 			return 0, 0, err
@@ -205,6 +209,13 @@ func (u *ui) execPipes(h *pod.Handle, o pod.ExecOptions, stdin bool) (int, unix.
 	}
 	copies.Wait()
 	return code, sig, err
+}
+
+// sameFile: both end at one terminal, pipe or file.
+func sameFile(a, b *os.File) bool {
+	x, errX := a.Stat()
+	y, errY := b.Stat()
+	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
 // pour copies what comes out of a pipe until its end, or until its deadline and what is in it then.
