@@ -51,7 +51,7 @@ type Process struct {
 	PID       int    `json:"pid"` // on the host
 	Name      string `json:"name,omitempty"`
 	Container string `json:"container,omitempty"`
-	Gone      bool   `json:"gone,omitempty"` // it has ended; the kernel still knows its number
+	Gone      bool   `json:"gone,omitempty"` // it has ended; the kernel still knows its number, and where it was
 }
 
 // User is a process that has an object mapped, or open.
@@ -74,10 +74,12 @@ type Payer struct {
 type request struct {
 	Stage      pod.Process                   `json:"stage"`
 	Containers map[string]pod.ContainerState `json:"containers"`
+	Numbers    bool                          `json:"numbers,omitempty"` // nothing but the objects, with processes as this PID namespace counts them
 }
 
 // answer is what it says.
 type answer struct {
-	Inventory Inventory `json:"inventory"`
-	Error     string    `json:"error,omitempty"`
+	Inventory Inventory    `json:"inventory"`
+	Numbers   []ipc.Object `json:"numbers,omitempty"`
+	Error     string       `json:"error,omitempty"`
 }

@@ -22,11 +22,18 @@ func Serve(in io.Reader, out io.Writer) error {
 		return err
 	}
 	var a answer
-	inv, err := look(r)
+	var err error
+	if r.Numbers {
+		a.Numbers, err = ipc.ListNamespace()
+		if errors.Is(err, ipc.ErrNoMQueue) || errors.Is(err, ipc.ErrForeignMQueue) {
+			err = nil // queues have no such numbers
+		}
+	} else {
+		a.Inventory, err = look(r)
+	}
 	if err != nil {
 		a.Error = err.Error()
 	}
-	a.Inventory = inv
 	return json.NewEncoder(out).Encode(a)
 }
 
@@ -39,6 +46,7 @@ type looker struct {
 	ipcID    uint64                 // the pod's IPC namespace
 	joinedNS bool                   // the ids that we see are the pod's own already
 	mapped   map[objectKey][]string // where in /proc/PID/map_files segments are mapped
+	origins  origins
 	cgroups  *cgroups
 }
 
@@ -68,9 +76,14 @@ func look(r request) (Inventory, error) {
 	if err != nil {
 		return l.inv, gone(err)
 	}
-	l.scan(r)
+	objects, err := ipc.ListNamespace()
+	if err != nil {
+		l.note("%v", err)
+	}
+	l.scan(r) // after it, so that who is not found has ended
 	defer l.close()
-	l.list()
+	l.list(objects)
+	l.findOrigins()
 	l.attribute()
 	l.pay()
 	return l.inv, nil
@@ -88,12 +101,8 @@ func (l *looker) scan(r request) {
 	for name, c := range r.Containers {
 		p := l.procs[c.Pid]
 		switch {
-		case c.Pid == 0:
-			l.note("%s has no process now: what only it sees is missing", name)
-			continue
 		case p == nil || c.Start != 0 && p.start != c.Start:
-			l.note("%s has just ended: what only it sees is missing", name)
-			continue
+			continue // it has none now
 		case !p.open():
 			l.note("%s can't be looked at: %v", name, p.why)
 			continue
@@ -102,6 +111,9 @@ func (l *looker) scan(r request) {
 	}
 	slices.SortFunc(l.boxes, func(a, b box) int { return strings.Compare(a.name, b.name) })
 	assign(l.procs, l.boxes)
+	if len(l.boxes) == 0 {
+		l.note("no container has a process now, so their /dev/shm can't be looked at")
+	}
 }
 
 // close lets go of the containers' processes.
@@ -111,17 +123,13 @@ func (l *looker) close() {
 	}
 }
 
-// list lists the objects.
-func (l *looker) list() {
-	all, err := ipc.ListNamespace()
-	if err != nil {
-		l.note("%v", err)
-	}
+// list makes the items: of what the namespace holds, and of what lies in /dev/shm.
+func (l *looker) list(objects []ipc.Object) {
 	var everyone []string
 	for _, b := range l.boxes {
 		everyone = append(everyone, b.name)
 	}
-	for _, o := range all {
+	for _, o := range objects {
 		l.inv.Items = append(l.inv.Items, l.item(o, everyone))
 	}
 	for i := range l.boxes {
@@ -191,11 +199,11 @@ func (l *looker) attribute() {
 			}
 		}
 		it.Creator, it.CreatorWhy = l.creator(*o)
-		pids := append([]int{o.LastPid, o.LastSendPid, o.LastReceivePid}, o.LastPids...)
+		pids := pidsOf(*o)[1:] // without the creator
 		slices.Sort(pids)
 		for _, pid := range slices.Compact(pids) {
 			if pid != 0 {
-				it.Last = append(it.Last, l.process(pid))
+				it.Last = append(it.Last, l.process(*o, pid))
 			}
 		}
 	}
@@ -209,20 +217,28 @@ func (l *looker) creator(o ipc.Object) (*Process, string) {
 	case o.CreatorPid == 0:
 		return nil, "it has no number in this PID namespace"
 	}
-	p := l.process(o.CreatorPid)
+	p := l.process(o, o.CreatorPid)
 	// A number is used again. The segment's time of change is that of its birth or later; so a process that began after
 	// it is another one. One second more, for the time is in whole seconds.
 	if q := l.procs[o.CreatorPid]; q != nil && q.began().After(o.ChangeTime.Add(second)) {
-		p = Process{PID: o.CreatorPid, Gone: true}
+		p = l.ended(o, o.CreatorPid)
 	}
 	return &p, ""
 }
 
-// process is what we know of a pid.
-func (l *looker) process(pid int) Process {
+// process is what we know of a process that has to do with an object.
+func (l *looker) process(o ipc.Object, pid int) Process {
 	p := l.procs[pid]
 	if p == nil {
-		return Process{PID: pid, Gone: true}
+		return l.ended(o, pid)
+	}
+	if was := l.origins[originKey{o.Kind, o.ID, pid}]; was != "" && was != p.container {
+		return l.ended(o, pid) // the number is another process's by now
 	}
 	return Process{PID: pid, Name: p.name, Container: p.container}
+}
+
+// ended is one that isn't there any more.
+func (l *looker) ended(o ipc.Object, pid int) Process {
+	return Process{PID: pid, Gone: true, Container: l.origins[originKey{o.Kind, o.ID, pid}]}
 }

@@ -22,7 +22,7 @@ const Verb = "__inventory"
 
 // Take takes the inventory of a pod that runs.
 func Take(ctx context.Context, s pod.State) (Inventory, error) {
-	in, err := json.Marshal(request{s.Stage, s.Containers})
+	in, err := json.Marshal(request{Stage: s.Stage, Containers: s.Containers})
 	if err != nil {
 		return Inventory{}, err
 	}

@@ -91,8 +91,13 @@ func TestTake(t *testing.T) {
 	end()
 	third := r.take()
 	shm = item(t, third, ipc.KindShm)
-	if c := shm.Creator; c == nil || c.PID != maker || !c.Gone {
-		t.Errorf("shm: got creator %+v, want %d, gone", c, maker)
+	if c := shm.Creator; c == nil || c.PID != maker || !c.Gone || c.Container != "a" {
+		t.Errorf("shm: got creator %+v, want %d, gone, of a", c, maker)
+	}
+	for _, k := range []ipc.Kind{ipc.KindSem, ipc.KindMsg} {
+		if it := item(t, third, k); len(it.Last) != 1 || it.Last[0].PID != maker || !it.Last[0].Gone || it.Last[0].Container != "a" {
+			t.Errorf("%s: got last %+v, want %d, gone, of a", k, it.Last, maker)
+		}
 	}
 	if got, want := who(shm.Users), fmt.Sprintf("%d b mapped 2 open 0, ", user); got != want {
 		t.Errorf("shm: got %q, want %q", got, want)
