@@ -88,7 +88,11 @@ func lookup(u *ui, name string, rest []string) (verb, []string, error) {
 		if below == nil {
 			return v, rest, nil
 		}
-		word, others, err := splitWord(v.index(u), rest)
+		var ix flagIndex // made only where a flag stands first: it takes making all that is below
+		if len(rest) > 0 && strings.HasPrefix(rest[0], "-") {
+			ix = v.index(u)
+		}
+		word, others, err := splitWord(ix, rest)
 		if err != nil {
 			return v, nil, usage(v.path, err)
 		}
