@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -48,6 +49,7 @@ type Notification struct {
 	q      *Queue
 	socket *os.File
 	fd     int32
+	used   atomic.Bool // there is nothing left to be ended
 }
 
 // Subscribe registers. EBUSY: this or another process is registered already, for a queue has room for one.
@@ -95,6 +97,7 @@ func (n *Notification) wait(ctx context.Context) error {
 			return os.ErrClosed
 		}
 		if cookie[cookieLen-1] == notifyWokenUp {
+			n.used.Store(true)
 			return nil
 		}
 		// Removed: this process has closed a descriptor of the same queue, which ends the process's registration
@@ -103,6 +106,7 @@ func (n *Notification) wait(ctx context.Context) error {
 			return err
 		}
 		if a, err := n.q.Attr(); err == nil && a.Messages > 0 {
+			n.unregister()
 			return nil
 		}
 	}
@@ -110,9 +114,15 @@ func (n *Notification) wait(ctx context.Context) error {
 
 // Close ends the registration, if it isn't used up.
 func (n *Notification) Close() error {
-	// Any registration of this process would be ended by that, but there can't be another one while ours is there.
-	_ = n.q.now(func(fd uintptr) error { return mqNotify(fd, nil) }) // a closed queue has none
+	n.unregister()
 	return fault("mq_notify", n.q.name, n.socket.Close())
+}
+
+// unregister ends the process's registration, if that is still this one.
+func (n *Notification) unregister() {
+	if !n.used.Swap(true) {
+		_ = n.q.now(func(fd uintptr) error { return mqNotify(fd, nil) }) // a closed queue has none
+	}
 }
 
 func mqNotify(fd uintptr, ev *sigevent) error {

@@ -331,25 +331,25 @@ func TestQueueOfAnotherUser(t *testing.T) {
 // RLIMIT_MSGQUEUE counts what a user has in all queues, in whatever namespace: the tenth default queue is too much.
 func TestQueueLimitOfAUser(t *testing.T) {
 	needRoot(t)
-	p := start(t, otherUID(), "queue-limit", objectName())
-	p.says("9 EMFILE")
+	var names []string
+	for range 10 {
+		name := objectName()
+		removeLater(t, name, RemoveQueue)
+		names = append(names, name)
+	}
+	start(t, otherUID(), "queue-limit", names...).says("9 EMFILE")
 }
 
-func queueLimitRole(args []string) (err error) {
-	var open []string
-	defer func() {
-		for _, name := range open {
-			err = errors.Join(err, RemoveQueue(name))
-		}
-	}()
-	for {
-		name := args[0] + "-" + strconv.Itoa(len(open))
+// queueLimitRole says how many queues it can make.
+func queueLimitRole(names []string) error {
+	for i, name := range names {
 		q, err := OpenQueue(name, Open{Create: true, Exclusive: true, Perm: 0o600}, &QueueAttr{MaxMessages: 10, MessageSize: 8192})
 		if err != nil {
-			fmt.Println(len(open), ErrnoName(err))
+			fmt.Println(i, ErrnoName(err))
 			return nil
 		}
 		defer q.Close()
-		open = append(open, name)
 	}
+	fmt.Println("all")
+	return nil
 }
