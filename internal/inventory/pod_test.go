@@ -191,10 +191,15 @@ func run(t *testing.T, more string, without ...ns.Kind) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ready := make(chan struct{}, 2)
+	ready := make(chan struct{}, 4) // of each container: it says so, and the supervisor knows that it runs
+	watch := func(e pod.Event) {
+		if e.Kind == pod.EventStarted {
+			ready <- struct{}{}
+		}
+	}
 	kill, done := make(chan struct{}), make(chan error, 1)
 	go func() {
-		_, err := pod.Run(context.Background(), root, in.Pods[0], in, pod.Options{Detached: true, Kill: kill, Without: ns.Of(without...), Output: func(string, bool) io.Writer { return signaller(ready) }})
+		_, err := pod.Run(context.Background(), root, in.Pods[0], in, pod.Options{Detached: true, Kill: kill, Without: ns.Of(without...), Watch: watch, Output: func(string, bool) io.Writer { return signaller(ready) }})
 		done <- err
 	}()
 	t.Cleanup(func() {
@@ -202,7 +207,7 @@ func run(t *testing.T, more string, without ...ns.Kind) *running {
 		<-done
 		_ = root.Close() // only made for the test
 	})
-	for range 2 {
+	for range cap(ready) {
 		select {
 		case <-ready:
 		case err := <-done:
