@@ -1,6 +1,7 @@
 package lesson
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -96,30 +98,39 @@ func (p *Place) command(ctx context.Context, command string) *exec.Cmd {
 	return cmd
 }
 
-// closing is the longest that clearing a place away may take.
-const closing = 30 * time.Second
+// closing is the longest that stopping a place's pods may take: they have no
+// grace.
+const closing = 15 * time.Second
 
 // Close stops and removes the pods, ends what else was started in the place,
 // and removes the directory.
 func (p *Place) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closing)
 	defer cancel()
-	err := p.stopPods(ctx)
+	// A pod that has ended is no error, and neither is one that rm finds gone.
+	stop := p.eachPod(ctx, "podlab stop -n %[1]s --grace 0s %[2]s; podlab rm -n %[1]s %[2]s")
 	p.killRest()
-	return errors.Join(err, os.RemoveAll(p.dir))
+	ctx, cancel = context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	// What is left now are pods whose podlab had to be killed.
+	if rm := p.eachPod(ctx, "podlab rm -n %[1]s %[2]s"); rm != nil {
+		return errors.Join(stop, rm, os.RemoveAll(p.dir))
+	}
+	return os.RemoveAll(p.dir)
 }
 
-func (p *Place) stopPods(ctx context.Context) error {
+// eachPod runs a command for every pod that there is. An error of it counts
+// only if the pod is still there afterwards.
+func (p *Place) eachPod(ctx context.Context, format string) error {
 	var all []error
 	for _, name := range p.pods() {
 		namespace, pod, ok := strings.Cut(name, "_")
 		if !ok {
 			continue
 		}
-		// A pod that has ended is no error, and neither is one that rm finds gone.
-		end := fmt.Sprintf("podlab stop -n %[1]s --grace 0s %[2]s; podlab rm -n %[1]s %[2]s", namespace, pod)
-		if out, err := p.command(ctx, end).CombinedOutput(); err != nil && p.has(name) {
-			all = append(all, fmt.Errorf("%s: %w\n%s", end, err, out))
+		command := fmt.Sprintf(format, namespace, pod)
+		if out, err := p.command(ctx, command).CombinedOutput(); err != nil && p.has(name) {
+			all = append(all, fmt.Errorf("%s: %w\n%s", command, err, out))
 		}
 	}
 	return errors.Join(all...)
@@ -144,20 +155,18 @@ func (p *Place) has(pod string) bool {
 	return err == nil
 }
 
-// killRest kills what still works in the place's directories: commands that
-// went into the background. They are found by their working directories, since
-// a process group may be somebody else's by now.
+// killRest kills what still works in the place: commands that went into the
+// background, and a podlab that didn't stop its pods. They are found by their
+// working directory or their environment, since a process group may be
+// somebody else's by now.
 func (p *Place) killRest() {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return
 	}
 	for _, e := range entries {
-		var pid int
-		if _, err := fmt.Sscanf(e.Name(), "%d", &pid); err != nil || pid == os.Getpid() {
-			continue
-		}
-		if !p.worksHere(pid) {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() || !p.worksHere(pid) {
 			continue
 		}
 		proc, err := os.FindProcess(pid)
@@ -165,14 +174,32 @@ func (p *Place) killRest() {
 			continue
 		}
 		// proc is a pidfd: if the process is still here, it is the one to kill.
-		if p.worksHere(pid) {
-			_ = proc.Kill() // gone already, or beyond our rights: then it isn't ours
+		if p.worksHere(pid) && proc.Kill() == nil {
+			p.waitFor(pid)
 		}
 		_ = proc.Release()
 	}
 }
 
+// waitFor waits for somebody else's child that was killed, for a moment.
+func (p *Place) waitFor(pid int) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 200 {
+		if !p.worksHere(pid) {
+			return
+		}
+		<-tick.C
+	}
+}
+
+// worksHere tells whether a process has its working directory in the place, or
+// keeps its pods here. Of other users' processes it can't, and they aren't ours.
 func (p *Place) worksHere(pid int) bool {
 	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
-	return err == nil && (cwd == p.dir || strings.HasPrefix(cwd, p.dir+"/"))
+	if err == nil && (cwd == p.dir || strings.HasPrefix(cwd, p.dir+"/")) {
+		return true
+	}
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	return err == nil && bytes.Contains(append([]byte{0}, env...), []byte("\x00PODLAB_ROOT="+filepath.Join(p.dir, "state")+"\x00"))
 }

@@ -180,7 +180,7 @@ func TestPlaceCloses(t *testing.T) {
 	inside := p.command(t.Context(), "echo; exec cat fifo")
 	inside.Dir = p.work
 	beside := p.command(t.Context(), "exec cat")
-	beside.Dir = neighbour
+	beside.Dir, beside.Env = neighbour, nil
 	in, err := beside.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -214,25 +214,46 @@ func TestPlaceCloses(t *testing.T) {
 	}
 }
 
-// Pods are stopped and removed by podlab.
+// Pods are stopped and removed by podlab; if it doesn't, whoever runs them is killed.
 func TestPlaceStopsPods(t *testing.T) {
 	p := place(t)
-	const script = "#!/bin/sh\necho \"$@\" >>../said\n[ \"$1\" = rm ] && rmdir \"$PODLAB_ROOT/default_web\"\n"
+	said := t.TempDir() + "/said"
+	// A podlab whose stop ends web, and can't end the other.
+	script := "#!/bin/sh\necho \"$@\" >>" + said + `
+case "$*" in
+stop*web) rmdir "$PODLAB_ROOT/default_web";;
+rm*bad) [ -e "$PODLAB_ROOT/again" ] && exec rmdir "$PODLAB_ROOT/default_bad"; : >"$PODLAB_ROOT/again"; exit 1;;
+esac
+`
 	if err := os.Remove(p.dir + "/bin/podlab"); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(p.dir+"/bin/podlab", []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(p.dir+"/state/default_web", 0o700); err != nil {
+	for _, pod := range []string{"default_bad", "default_web"} {
+		if err := os.MkdirAll(p.dir+"/state/"+pod, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	supervisor := p.command(t.Context(), "exec cat")
+	supervisor.Dir = "/"
+	if _, err := supervisor.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.stopPods(t.Context()); err != nil {
+	if err := supervisor.Start(); err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile(p.dir + "/said")
-	if want := "stop -n default --grace 0s web\nrm -n default web\n"; err != nil || string(got) != want {
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(said)
+	want := "stop -n default --grace 0s bad\nrm -n default bad\nstop -n default --grace 0s web\nrm -n default web\nrm -n default bad\n"
+	if err != nil || string(got) != want {
 		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	if err := supervisor.Wait(); err == nil || supervisor.ProcessState.ExitCode() != -1 {
+		t.Errorf("the pods' podlab: got %v, want killed", err)
 	}
 }
 
