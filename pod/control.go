@@ -74,19 +74,24 @@ type client struct {
 }
 
 // listen makes the socket. Bound through the directory's descriptor: a path of
-// 108 bytes is all that unix(7) has room for.
+// 108 bytes is all that unix(7) has room for. It gets its name when it listens: a
+// socket that doesn't is how a lost pod looks.
 func (d *Dir) listen() (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), controlFile)
-	err = unix.Bind(fd, &unix.SockaddrUnix{Name: "/proc/self/fd/" + strconv.Itoa(d.fd) + "/" + controlFile})
+	const temp = controlFile + ".new"
+	err = unix.Bind(fd, &unix.SockaddrUnix{Name: "/proc/self/fd/" + strconv.Itoa(d.fd) + "/" + temp})
 	if err == nil {
-		err = unix.Fchmodat(d.fd, controlFile, 0o600, 0) // the directory is 0700: nobody else was that quick
+		err = unix.Fchmodat(d.fd, temp, 0o600, 0) // the directory is 0700: nobody else was that quick
 	}
 	if err == nil {
 		err = unix.Listen(fd, 16)
+	}
+	if err == nil {
+		err = unix.Renameat(d.fd, temp, d.fd, controlFile)
 	}
 	if err != nil {
 		_ = f.Close()
@@ -194,7 +199,6 @@ func (c *control) close() {
 
 // hearAsked is what a client wants, or that it is gone.
 func (s *supervisor) hearAsked(a asked) {
-	defer a.discard() // who was to have them has copies
 	switch {
 	case a.new:
 		s.control.clients[a.client] = true
@@ -205,10 +209,28 @@ func (s *supervisor) hearAsked(a asked) {
 		}
 		delete(s.control.clients, a.client)
 		_ = a.client.f.Close()
+		a.client.dead = true
+	case a.client.dead:
+		// Asked early, and not waited for.
 	default:
-		if err := s.obey(a); err != nil {
+		err := s.obey(a)
+		if errors.Is(err, errBeingBorn) {
+			s.early = append(s.early, a)
+			return
+		}
+		if err != nil {
 			a.client.refuse(err)
 		}
+	}
+	a.discard() // who was to have them has copies
+}
+
+// hearEarly tries again what was asked of a container that was only being born.
+func (s *supervisor) hearEarly() {
+	early := s.early
+	s.early = nil
+	for _, a := range early {
+		s.hearAsked(a)
 	}
 }
 

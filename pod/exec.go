@@ -113,11 +113,18 @@ func (s *supervisor) startExec(cl *client, o ExecOptions, fds []int) error {
 	return s.order(ns.Message{Kind: ns.MsgExec, ID: uint32(x.id), Data: reports.Table().Encode(), FDs: append(append([]int{fd}, fds...), b.pidfd)})
 }
 
+// errBeingBorn: the container's process is on its way. Its first words may be out
+// before the news of its birth has come.
+var errBeingBorn = errors.New("is being started")
+
 // boxFor is the container of that name, which must have a process to join.
 func (s *supervisor) boxFor(name string) (*container, error) {
-	for _, b := range s.boxes {
+	for i, b := range s.boxes {
 		if name != "" && b.plan.Name != name {
 			continue
+		}
+		if s.lives[i].State == Starting {
+			return nil, errBeingBorn
 		}
 		if b.pidfd < 0 || !b.born {
 			return nil, fmt.Errorf("%s/%s: has no process now", s.name, b.plan.Name)

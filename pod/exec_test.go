@@ -311,3 +311,23 @@ func (c *caller) seesTheMachine(ctx context.Context, t *testing.T) {
 		t.Errorf("no podlab on its PATH: exit code %d, %s", code, out)
 	}
 }
+
+// TestExecEarly: a container's first words may be out before podlab knows that it
+// runs. Who asks then is not told that there is no process.
+func TestExecEarly(t *testing.T) {
+	eachCaller(t, func(t *testing.T, c *caller) {
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+		defer cancel()
+		file := c.write(t, "early.yaml", strings.NewReplacer("NAME", "early", "MARK", "m").Replace(twoSleepers))
+		for range 20 {
+			end := c.runUntilReady(ctx, t, file)
+			for text := "just being made"; strings.Contains(text, "just being made"); { // the socket comes 10 ms later
+				var code int
+				if text, code = c.exec(ctx, t, "early/b", "echo", "in"); text != "in\n" && !strings.Contains(text, "just being made") {
+					t.Errorf("exit code %d, %q", code, text)
+				}
+			}
+			end()
+		}
+	})
+}

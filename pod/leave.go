@@ -99,6 +99,9 @@ func (s *supervisor) down() {
 	for _, x := range s.execs {
 		x.close()
 	}
+	for _, a := range s.early {
+		a.discard()
+	}
 	if s.stage != nil {
 		_ = unix.Close(s.stage.Pidfd)
 		_ = s.conn.Close()

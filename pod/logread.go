@@ -185,11 +185,19 @@ func (r *LogReader) fill() (int, error) {
 // finished: the first file's writer is done with it. After a rotation it is. The
 // last words of a run may come when the next has begun.
 func (r *LogReader) finished() bool {
-	if r.files[0].run == r.files[1].run {
+	return r.files[0].run == r.files[1].run || r.Over()
+}
+
+// Over tells whether the run that is being read has ended, and all was logged.
+func (r *LogReader) Over() bool {
+	if len(r.files) == 0 {
 		return true
 	}
-	err := unix.Flock(r.files[0].fd, unix.LOCK_SH|unix.LOCK_NB)
-	return err != unix.EWOULDBLOCK
+	over := unix.Flock(r.files[0].fd, unix.LOCK_SH|unix.LOCK_NB) != unix.EWOULDBLOCK
+	if over {
+		_ = unix.Flock(r.files[0].fd, unix.LOCK_UN) // it was only asked
+	}
+	return over
 }
 
 // turn goes on to the next file. What a killed podlab left of a record goes.

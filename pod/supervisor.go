@@ -54,6 +54,7 @@ func (s *supervisor) loop(ctx context.Context) error {
 		select {
 		case n := <-s.news:
 			s.hear(n)
+			s.hearEarly()
 		case a := <-s.control.asked: // nil, and never ready, until the socket is there
 			s.hearAsked(a)
 		case <-timer.C:
@@ -71,6 +72,7 @@ func (s *supervisor) loop(ctx context.Context) error {
 			s.all(LifeEvent{Kind: LifeStop, Grace: PodGrace})
 		case n := <-s.said:
 			s.hear(n)
+			s.hearEarly()
 		case <-kill:
 			kill = nil
 			s.all(LifeEvent{Kind: LifeKill})
