@@ -1,13 +1,17 @@
 package main_test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/podlab/podlab/examples"
@@ -117,6 +121,74 @@ func TestDemoOfIPC(t *testing.T) {
 			t.Errorf("%s was left on this machine: code %d\n%s%s", object, r.code, r.stdout, r.stderr)
 		}
 	}
+}
+
+// However a demo ends, its pods, its directory and its processes are gone. What ends it comes at its third command.
+func TestDemoEnds(t *testing.T) {
+	for name, end := range map[string]func(p *os.Process, out *os.File) error{
+		"SIGINT":  func(p *os.Process, _ *os.File) error { return p.Signal(syscall.SIGINT) },
+		"SIGTERM": func(p *os.Process, _ *os.File) error { return p.Signal(syscall.SIGTERM) },
+		"SIGHUP":  func(p *os.Process, _ *os.File) error { return p.Signal(syscall.SIGHUP) },
+		"SIGPIPE": func(_ *os.Process, out *os.File) error { return out.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			tmp, err := os.MkdirTemp("", "d") // short: see lesson.Place
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = os.RemoveAll(tmp) })
+			cmd := exec.CommandContext(t.Context(), podlab(t), "demo", "ipc", "--fast")
+			cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Stdout = w
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			_ = w.Close()
+			commands := 0
+			for lines := bufio.NewScanner(r); commands < 3 && lines.Scan(); {
+				if strings.HasPrefix(lines.Text(), "$ ") {
+					commands++
+				}
+			}
+			if err := end(cmd.Process, r); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, r) // until the end, or it is closed
+			_ = cmd.Wait()                // the code tells
+			want := map[string]int{"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGPIPE": 141}[name]
+			if code := cmd.ProcessState.ExitCode(); code != want {
+				t.Errorf("code %d, want %d\n%s", code, want, &stderr)
+			}
+			if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+				t.Errorf("left: %v, %v\n%s", left, err, &stderr)
+			}
+			if pids := processesWith(t, "TMPDIR="+tmp); len(pids) > 0 {
+				t.Errorf("still running: %v", pids)
+			}
+		})
+	}
+}
+
+// processesWith is the processes that have an environment variable, of those that we may read.
+func processesWith(t *testing.T, variable string) (pids []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		env, err := os.ReadFile(f)
+		if err == nil && slices.Contains(strings.Split(string(env), "\x00"), variable) {
+			pids = append(pids, f)
+		}
+	}
+	return pids
 }
 
 func lastLine(text string) string {

@@ -100,6 +100,8 @@ func argCandidates(u *ui, verb string, have []string, cur string) []candidate {
 		return podCandidates(u, have, false)
 	case "help":
 		return helpCandidates(u, have)
+	case "demo":
+		return lessonCandidates()
 	case "completion":
 		return plainCandidates("bash", "zsh", "fish")
 	}
@@ -125,6 +127,8 @@ func valueCandidates(u *ui, verb, flag, cur string) []candidate {
 		return plainCandidates("auto", "always", "never")
 	case strings.HasPrefix(verb, "ipc ") && flag != "root":
 		return ipcValues(verb, flag)
+	case flag == "without":
+		return plainCandidates("ipc", "net", "uts", "pid", "mount", "cgroup", "user")
 	case flag == "restart":
 		return plainCandidates("never", "onfailure", "always")
 	case flag == "rootfs":

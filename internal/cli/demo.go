@@ -31,7 +31,7 @@ func demoCommand(u *ui) *cli.Command {
 			&cli.BoolFlag{Name: "fast", Usage: "don't wait for Enter"},
 			&cli.BoolFlag{Name: "list", Usage: "list the lessons"},
 			&cli.StringFlag{Name: "to-file", Usage: "write all that is shown to `FILE` as well, without colours"},
-			&cli.StringFlag{Name: "without", Usage: "leave the isolation of `KIND`s out of the lesson's pods, as podlab run --without does, to see predictions fail"},
+			withoutFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			a := demoArgs{fast: c.Bool("fast"), list: c.Bool("list"), file: c.String("to-file"), without: c.String("without")}
@@ -97,6 +97,15 @@ func demoList(u *ui, all []*lesson.Lesson) {
 		t.add(l.Name, fmt.Sprint(l.Claims()), l.Title)
 	}
 	u.table(&t)
+}
+
+// lessonCandidates is for completion.
+func lessonCandidates() (words []candidate) {
+	all, _ := lessons() // the error is for whoever plays one
+	for _, l := range all {
+		words = append(words, candidate{l.Name, l.Title})
+	}
+	return words
 }
 
 func noLesson(name string, all []*lesson.Lesson) error {
