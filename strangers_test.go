@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,16 +115,24 @@ func strangersDir(t *testing.T) string {
 	return dir
 }
 
-// strangerPods runs two pods: in "one" there are app and pull, in "two" app.
-func strangerPods(t *testing.T) pods {
+// strangerPods runs two pods: in "one" there are app, pull and, if wanted, user, who isn't root; in "two" app.
+func strangerPods(t *testing.T, user bool) pods {
 	t.Helper()
-	mount := "volumeMounts: [{name: strangers, mountPath: /strangers, readOnly: true}]}\n"
+	var b strings.Builder
+	container := func(name, context string) {
+		fmt.Fprintf(&b, "  - {name: %s, command: [sleep, infinity], %svolumeMounts: [{name: strangers, mountPath: /strangers, readOnly: true}]}\n", name, context)
+	}
 	volume := "  volumes:\n  - {name: strangers, hostPath: {path: " + strangersDir(t) + ", type: Directory}}\n"
-	return startPods(t, podHeader("one")+
-		"  - {name: app, command: [sleep, infinity], "+mount+
-		"  - {name: pull, command: [sleep, infinity], "+mount+volume+
-		podHeader("two")+
-		"  - {name: app, command: [sleep, infinity], "+mount+volume)
+	b.WriteString(podHeader("one"))
+	container("app", "")
+	container("pull", "")
+	if user {
+		container("user", "securityContext: {runAsUser: 1234, runAsGroup: 1234}, ")
+	}
+	b.WriteString(volume + podHeader("two"))
+	container("app", "")
+	b.WriteString(volume)
+	return startPods(t, b.String())
 }
 
 func nameOf(kind string) string {
@@ -134,7 +143,7 @@ func nameOf(kind string) string {
 }
 
 func TestStrangers(t *testing.T) {
-	p := strangerPods(t)
+	p := strangerPods(t, false)
 	for _, s := range strangers {
 		for _, kind := range s.kinds {
 			t.Run(s.name+"/"+kind, func(t *testing.T) {

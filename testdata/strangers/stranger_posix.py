@@ -1,5 +1,6 @@
 """The three kinds of POSIX, by the module posix_ipc. What it takes and prints: stranger.c."""
 
+import errno
 import mmap
 import os
 import sys
@@ -54,3 +55,5 @@ except posix_ipc.ExistentialError:
     sys.exit(f"{kind} {verb}: {'EEXIST' if flags else 'ENOENT'}")
 except posix_ipc.PermissionsError:
     sys.exit(f"{kind} {verb}: EACCES")
+except OSError as e:  # the rest
+    sys.exit(f"{kind} {verb}: {errno.errorcode[e.errno]}")

@@ -1,5 +1,6 @@
 """The three kinds of System V, by the module sysv_ipc. What it takes and prints: stranger.c."""
 
+import errno
 import sys
 
 import sysv_ipc
@@ -50,3 +51,5 @@ except sysv_ipc.ExistentialError:
     sys.exit(f"{kind} {verb}: {'EEXIST' if flags else 'ENOENT'}")
 except sysv_ipc.PermissionsError:
     sys.exit(f"{kind} {verb}: EACCES")
+except OSError as e:  # the rest
+    sys.exit(f"{kind} {verb}: {errno.errorcode[e.errno]}")
