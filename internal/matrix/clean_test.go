@@ -198,3 +198,41 @@ func TestLinkLost(t *testing.T) {
 		t.Errorf("measure: got %v, want a lost probe", err)
 	}
 }
+
+// If the owner is killed and whoever directs the probes is gone, a neighbour removes what it was told to guard.
+func TestGuard(t *testing.T) {
+	witness, _ := box{}.start(t)
+	for _, released := range []bool{false, true} {
+		owner, process := box{}.spawn(t)
+		guard, _ := box{}.spawn(t)
+		places := nine(t, owner)
+		delete(places, "tcp")
+		delete(places, "abstract")
+		for row, place := range places {
+			do(t, guard, request{Do: "guard", Row: row, Place: place})
+			if released {
+				do(t, guard, request{Do: "release", Row: row})
+			}
+		}
+		if err := process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := owner.Close(); err == nil {
+			t.Error("killed, and no error")
+		}
+		if err := guard.Close(); err != nil {
+			t.Error(err)
+		}
+		if !released {
+			gone(t, witness, places)
+			continue
+		}
+		// A socket's file is left, but nobody listens.
+		if rows, _ := found(t, witness, places); len(rows) != 6 {
+			t.Errorf("released: found %q, want all six", rows)
+		}
+		for row, place := range places {
+			do(t, witness, request{Do: "unlink", Row: row, Place: place})
+		}
+	}
+}

@@ -138,6 +138,7 @@ func (m *measurement) object(ctx context.Context, row Row) (line Line) {
 	if v := m.report.Owner.Facts.Volume; row.Follows == FollowsVolume {
 		o.place = path.Join(v.Path, o.place)
 	}
+	o.guard(ctx)
 	defer o.remove(ctx)
 	a, err := m.owner.Link.ask(ctx, request{Do: "create", Row: row.ID, Place: o.place, Token: o.out})
 	switch {
@@ -206,11 +207,7 @@ func (o *target) control(viewer int) (n int, ok bool) {
 // look lets one viewer look for the object, and asks the owner what came back.
 func (o *target) look(ctx context.Context, viewer int) (l Look) {
 	v, back := o.viewers[viewer], o.kind.back()
-	place := o.place
-	if o.row.Follows == FollowsVolume {
-		place = path.Join(o.report.Viewers[viewer].Facts.Volume.Path, path.Base(place))
-	}
-	a, err := v.Link.ask(ctx, request{Do: "look", Row: o.row.ID, Place: place, Token: back})
+	a, err := v.Link.ask(ctx, request{Do: "look", Row: o.row.ID, Place: o.placeFor(viewer), Token: back})
 	if err != nil {
 		return Look{Lost: true, Detail: err.Error()}
 	}
@@ -245,16 +242,39 @@ func weigh(a answer, cameBack, out, back string) Look {
 	return l
 }
 
+// placeFor is the object's place as a viewer has it: a volume may be at another path there.
+func (o *target) placeFor(viewer int) string {
+	if o.row.Follows == FollowsVolume {
+		return path.Join(o.report.Viewers[viewer].Facts.Volume.Path, path.Base(o.place))
+	}
+	return o.place
+}
+
+// guard has everybody who reaches the object remove it if they end before it is removed in order. If this process is
+// killed, a pod's supervisor kills those probes that it runs, perhaps before they see the end of their input; a probe
+// on the host lives on, and cleans up the host at least.
+func (o *target) guard(ctx context.Context) {
+	o.neighbours(ctx, "guard")
+}
+
 // remove removes the object, even when ctx has ended. If its owner can't any more, a neighbour does who reaches it.
 func (o *target) remove(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
-	if a, err := o.owner.Link.ask(ctx, request{Do: "remove", Row: o.row.ID}); err == nil && a.Error == "" {
-		return
+	if a, err := o.owner.Link.ask(ctx, request{Do: "remove", Row: o.row.ID}); err != nil || a.Error != "" {
+		o.neighbours(ctx, "unlink")
+	}
+	o.neighbours(ctx, "release")
+}
+
+// neighbours has all who reach the object do something about its place. What one of them can't do another can, and
+// what none can goes with the namespace.
+func (o *target) neighbours(ctx context.Context, do string) {
+	if o.row.Follows == FollowsNet {
+		return // goes with its owner
 	}
 	for i, v := range o.viewers {
 		if o.predict(i).Reached {
-			// Nothing more can be done: what isn't removed by the last of them goes with the namespace.
-			_, _ = v.Link.ask(ctx, request{Do: "unlink", Row: o.row.ID, Place: o.place})
+			_, _ = v.Link.ask(ctx, request{Do: do, Row: o.row.ID, Place: o.placeFor(i)})
 		}
 	}
 }

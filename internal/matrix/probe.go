@@ -19,7 +19,7 @@ import (
 
 // request is a line that a probe reads. A probe does one thing at a time.
 type request struct {
-	Do    string `json:"do"` // facts, locate, create, look, check, remove, unlink
+	Do    string `json:"do"` // facts, locate, create, look, check, remove, unlink, guard, release
 	Row   string `json:"row,omitempty"`
 	Place string `json:"place,omitempty"`
 	Token string `json:"token,omitempty"` // create: goes out; look: goes back
@@ -58,13 +58,14 @@ func Serve(ctx context.Context, in Input, out io.Writer) error {
 	unhook := context.AfterFunc(ctx, func() { _ = in.SetReadDeadline(time.Unix(1, 0)) }) // a file without deadlines never blocks
 	defer unhook()
 
-	p := probe{objects: map[string]held{}}
+	p := probe{objects: map[string]held{}, guarded: map[string]string{}}
 	err := p.serve(ctx, bufio.NewReader(in), json.NewEncoder(out))
 	return errors.Join(err, p.removeAll())
 }
 
 type probe struct {
-	objects map[string]held // by row: one of each kind at a time
+	objects map[string]held   // by row: one of each kind at a time
+	guarded map[string]string // by row: places of another's objects, to be removed if this probe ends before it is told that they are
 }
 
 func (p *probe) serve(ctx context.Context, in *bufio.Reader, out *json.Encoder) error {
@@ -128,6 +129,10 @@ func (p *probe) obey(r request) (a answer, err error) {
 		err = p.remove(r.Row)
 	case "unlink":
 		err = k.unlink(r.Place)
+	case "guard":
+		p.guarded[r.Row] = r.Place
+	case "release":
+		delete(p.guarded, r.Row)
 	default:
 		err = fmt.Errorf("request %q: there is none", r.Do)
 	}
@@ -166,6 +171,9 @@ func (p *probe) remove(row string) error {
 func (p *probe) removeAll() (err error) {
 	for row := range p.objects {
 		err = errors.Join(err, p.remove(row))
+	}
+	for row, place := range p.guarded {
+		_ = kinds[row].unlink(place) // its owner may have removed it, or never made it
 	}
 	return err
 }
