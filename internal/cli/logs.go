@@ -347,9 +347,6 @@ func (v *logView) follow(h *pod.Handle, names []string) error {
 	for _, l := range all {
 		followers.Go(func() {
 			for more := true; more && (l.err == nil || l.err == io.EOF); more = l.r.Wait(v.ctx) {
-				if l.err == io.EOF {
-					l.next()
-				}
 				for l.batch() {
 				}
 			}
@@ -364,6 +361,12 @@ func (l *logOf) batch() bool {
 	l.v.lines.mu.Lock()
 	defer l.v.lines.mu.Unlock()
 	for range 1000 {
+		if l.err == io.EOF {
+			over := l.r.Over()
+			if l.next(); over && l.err == io.EOF {
+				l.end() // its last line has no end
+			}
+		}
 		if l.err != nil || l.v.ctx.Err() != nil {
 			l.v.lines.flush()
 			return false

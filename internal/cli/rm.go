@@ -14,16 +14,19 @@ func rmCommand(u *ui) *cli.Command {
 	return &cli.Command{
 		ArgsUsage: "POD…",
 		Description: "A pod whose podlab was killed leaves its directory behind; this removes it. (So does the next podlab run of\n" +
-			"the same pod.) A running pod isn't touched. Whole names only.\n\n  $ podlab rm web",
-		Flags: []cli.Flag{&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "the pods' `NAMESPACE`", Value: defaultNamespace}},
+			"the same pod.) A running pod isn't touched, unless by --force. Whole names only.\n\n  $ podlab rm web\n  $ podlab rm -f web jobs",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "the pods' `NAMESPACE`", Value: defaultNamespace},
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "kill what runs, without grace"},
+		},
 		Action: func(c *cli.Context) error {
-			return rm(u, c.Args().Slice(), c.String("root"), c.String("namespace"))
+			return rm(u, c.Args().Slice(), c.String("root"), c.String("namespace"), c.Bool("force"))
 		},
 	}
 }
 
 // rm removes every pod that it can, and reports all those it can't.
-func rm(u *ui, names []string, root, namespace string) error {
+func rm(u *ui, names []string, root, namespace string, force bool) error {
 	if len(names) == 0 {
 		return usage("rm", withHint("give the name of a pod", "which pod?"))
 	}
@@ -43,6 +46,10 @@ func rm(u *ui, names []string, root, namespace string) error {
 	defer func() { _ = r.Close() }() // pods that were removed are; nothing is written through it
 	var all []error
 	for _, n := range names {
+		if force && stopOne(r, namespace, n, 0) == nil {
+			u.printf("%s removed\n", n) // its podlab has done that
+			continue
+		}
 		left, err := pod.Remove(r, namespace, n)
 		if err != nil {
 			all = append(all, context("rm", notRemoved(r, namespace, n, err)))
@@ -61,10 +68,9 @@ func notRemoved(r *pod.Root, namespace, name string, err error) error {
 	var running *pod.RunningError
 	switch {
 	case errors.As(err, &running):
-		f := &failure{code: codeOwn, err: fmt.Errorf("%s is running", name)}
+		f := &failure{code: codeOwn, err: fmt.Errorf("%s is running", name), hint: "podlab stop " + name + " ends it in order, podlab rm -f kills it"}
 		if running.Supervisor > 0 {
 			f.err = fmt.Errorf("%s is running (podlab's pid %d)", name, running.Supervisor)
-			f.hint = fmt.Sprintf("kill %d ends it in order, as Ctrl-C does where it runs", running.Supervisor)
 		}
 		return f
 	case errors.Is(err, os.ErrNotExist):

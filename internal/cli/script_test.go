@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			name := fmt.Sprintf("podlab-test-%d-%s", os.Getpid(), filepath.Base(e.WorkDir))
 			e.Defer(func() { removeObjects(name) })
+			e.Defer(func() { stopPods(e.WorkDir + "/state") })
 			e.Vars = append(e.Vars, "NAME="+name, "EXAMPLES="+examples, "PODLAB_ROOT="+e.WorkDir+"/state", "TERM=xterm")
 			e.Values["t"] = e.T()
 			return nil
