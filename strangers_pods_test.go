@@ -114,8 +114,20 @@ type running struct {
 // starts begins a command in a container. Standard input stays open until it is waited for.
 func (p pods) starts(where string, command ...string) *running {
 	p.t.Helper()
+	return p.begins(append([]string{"exec", "-i", where, "--"}, command...)...)
+}
+
+// follows reads the log of a container.
+func (p pods) follows(where string) *running {
+	p.t.Helper()
+	return p.begins("logs", "-f", where)
+}
+
+// begins is podlab on the host.
+func (p pods) begins(args ...string) *running {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
-	cmd := exec.CommandContext(ctx, podlab(p.t), append([]string{"exec", "-i", where, "--"}, command...)...)
+	cmd := exec.CommandContext(ctx, podlab(p.t), args...)
 	cmd.Env = append(os.Environ(), "PODLAB_ROOT="+p.root, "NO_COLOR=1")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
