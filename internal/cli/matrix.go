@@ -4,9 +4,9 @@ import (
 	stdcontext "context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -25,7 +25,8 @@ func matrixCommand(u *ui) *cli.Command {
 		Description: "A container of the first pod makes an object of each of nine kinds. Who reaches it: another process of the same\n" +
 			"container, a sibling container, the other pods, this machine? What is to be expected follows from inode numbers of\n" +
 			"namespaces and mounts, and is computed from them; then everybody really looks, and exchanges data with the owner.\n" +
-			"A ✗ counts only if a sibling reached the same object just before and just after. Everything is removed again.\n\n" +
+			"A ✗ counts only if a sibling reached the same object just before and just after. Everything is removed again.\n" +
+			"A pod alone stands for the first of its running containers, by name; POD/CONTAINER names another.\n\n" +
 			"  $ podlab run -d web.yaml jobs.yaml\n  $ podlab ipc matrix web jobs\n  $ podlab ipc matrix -o svg web jobs >who.svg\n" +
 			"  $ podlab ipc matrix -o json web jobs | jq '.rows[].cells[] | select(.viewer == \"this machine\").measured'\n\n" +
 			"Exit codes: 0 all cells are as the numbers say; 1 one is not, or is not proven; 125 wrong usage.",
@@ -205,21 +206,21 @@ func (p *probes) open(ctx stdcontext.Context, arg, root, namespace string) (v vi
 			break
 		}
 	}
-	v.hostIPC, err = sharesHostIPC(st.Stage.Pid)
-	return v, err
+	v.hostIPC = hasHostIPC(st.Containers[container].Pid)
+	return v, nil
 }
 
-// sharesHostIPC tells whether a process is in the IPC namespace of this one.
-func sharesHostIPC(pid int) (bool, error) {
-	var own, other unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/ipc", &own); err != nil {
-		return false, &os.PathError{Op: "stat", Path: "/proc/self/ns/ipc", Err: err}
+// hasHostIPC tells whether the process of a container has what hostIPC gives a pod: the IPC namespace of this machine
+// and its /dev/shm. A pod that was run without an isolation (--without ipc) has only the first, and is another pod.
+func hasHostIPC(pid int) bool {
+	for _, p := range []string{"/proc/%s/ns/ipc", "/proc/%s/root/dev/shm"} {
+		var own, other unix.Stat_t
+		err := errors.Join(unix.Stat(fmt.Sprintf(p, "self"), &own), unix.Stat(fmt.Sprintf(p, strconv.Itoa(pid)), &other))
+		if err != nil || own.Dev != other.Dev || own.Ino != other.Ino {
+			return false // what can't be looked at isn't claimed
+		}
 	}
-	path := fmt.Sprintf("/proc/%d/ns/ipc", pid)
-	if err := unix.Stat(path, &other); err != nil {
-		return false, &os.PathError{Op: "stat", Path: path, Err: err}
-	}
-	return own.Ino == other.Ino, nil
+	return true
 }
 
 // in starts a probe in a container.

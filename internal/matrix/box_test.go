@@ -107,6 +107,7 @@ func (b box) spawn(t *testing.T) (*Link, *os.Process) {
 	}
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = []string{"probe", string(setup)}
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // the race detector sleeps a second at every exit
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: b.Flags, Pdeathsig: syscall.SIGTERM}
 	if b.UID != 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(b.UID), Gid: uint32(b.UID)}

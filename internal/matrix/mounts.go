@@ -90,6 +90,9 @@ func sharedVolume(owner, ownMounts, sibling, host []Mount) (volume Mount, why st
 		}
 		return m, ""
 	}
+	if sibling == nil {
+		return Mount{}, "no volume"
+	}
 	return Mount{}, "no volume shared"
 }
 

@@ -61,6 +61,7 @@ func TestSharedVolume(t *testing.T) {
 		{"at another path", []Mount{more, data}, []Mount{root, in}, host, root, "/data"},
 		{"none in common", []Mount{more}, []Mount{root, in}, host, root, "no volume shared"},
 		{"none", nil, []Mount{root}, host, root, "no volume shared"},
+		{"none, alone", nil, nil, host, root, "no volume"},
 		{"sibling has none", []Mount{data}, []Mount{}, host, root, "no volume shared"},
 		{"the host's own", []Mount{data}, []Mount{data}, append(host, data), root, "no volume shared"},
 		{"files of the host", []Mount{data}, []Mount{in}, host, host[0], "no volume: the container has this machine's files"},
