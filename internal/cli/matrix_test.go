@@ -90,13 +90,18 @@ TCP on loopback           net        ✓                ✓              ✗ ECO
 ipc namespace                        = 4026532201     = 4026532201   ≠ 4026531839     ≠ 4026531839
 /dev/shm device                      = 0:57           = 0:57         ≠ 0:24           ≠ 0:24
 net namespace                        = 4026532203     = 4026532203   ≠ 4026532310     ≠ 4026532310
-volume device, inode                 = 254:0, 12      = 254:0, 12    ≠ none           = 254:0, 12
+volume inode                         = 12             = 12           ≠ none           = 12
 `
 
-const wantNarrow = `OBJECT     SAME CONTAINER  SIBLING       OTHER POD     HOST
-           web/app         web/pull      b<&>/app      this machine
-SysV shm   ✓               ✓             ✓             ✗
-                                         shared !      ENOENT
+const wantShort = `OBJECT     SAME CONT.    SIBLING       OTHER POD       HOST
+           web/app       web/pull      b<&>/app        this machine
+SysV shm   ✓             ✓             ✓ shared !      ✗ ENOENT
+`
+
+const wantNarrow = `OBJECT     SAME CONT.    SIBLING       OTHER POD     HOST
+           web/app       web/pull      b<&>/app      this machine
+SysV shm   ✓             ✓             ✓             ✗
+                                       shared !      ENOENT
 `
 
 func TestMatrixTable(t *testing.T) {
@@ -104,10 +109,12 @@ func TestMatrixTable(t *testing.T) {
 	if got := fitMatrix(r, 0).text(false); got != wantMatrix {
 		t.Errorf("got\n%s\nwant\n%s", got, wantMatrix)
 	}
-	if got := fitMatrix(r, 80).text(false); !strings.HasPrefix(got, wantNarrow) {
-		t.Errorf("narrow: got\n%s\nwant\n%s…", got, wantNarrow)
+	for width, want := range map[int]string{80: wantShort, 66: wantNarrow} {
+		if got := fitMatrix(r, width).text(false); !strings.HasPrefix(got, want) {
+			t.Errorf("%d columns: got\n%s\nwant\n%s…", width, got, want)
+		}
 	}
-	for _, width := range []int{75, 80, 100, 120, 200} {
+	for _, width := range []int{66, 75, 80, 100, 120, 200} {
 		l := fitMatrix(r, width)
 		if l.width() > width {
 			t.Errorf("%d columns: %d wide", width, l.width())

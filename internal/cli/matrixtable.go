@@ -66,20 +66,20 @@ func matrixWhy(l matrix.Line) (string, color) {
 func matrixNumbers(r *matrix.Report) (names []string, lines [][]string) {
 	for _, n := range []struct {
 		name string
-		of   func(matrix.Facts) string
+		of   func(f, owner matrix.Facts) string
 	}{
-		{"ipc namespace", func(f matrix.Facts) string { return fmt.Sprint(f.IPC) }},
-		{"/dev/shm device", func(f matrix.Facts) string { return f.Shm.Device.String() }},
-		{"net namespace", func(f matrix.Facts) string { return fmt.Sprint(f.Net) }},
-		{"volume device, inode", volumeNumber},
+		{"ipc namespace", func(f, _ matrix.Facts) string { return fmt.Sprint(f.IPC) }},
+		{"/dev/shm device", func(f, _ matrix.Facts) string { return f.Shm.Device.String() }},
+		{"net namespace", func(f, _ matrix.Facts) string { return fmt.Sprint(f.Net) }},
+		{"volume inode", volumeNumber},
 	} {
-		owner := n.of(r.Owner.Facts)
+		owner := n.of(r.Owner.Facts, r.Owner.Facts)
 		if owner == "" {
 			continue
 		}
 		var line []string
 		for _, v := range r.Viewers {
-			own := n.of(v.Facts)
+			own := n.of(v.Facts, r.Owner.Facts)
 			sign := "≠ "
 			if own == owner {
 				sign = "= "
@@ -91,14 +91,18 @@ func matrixNumbers(r *matrix.Report) (names []string, lines [][]string) {
 	return names, lines
 }
 
-func volumeNumber(f matrix.Facts) string {
+// volumeNumber is the inode of the directory that is the volume, with its device where that is not the owner's: inodes
+// are numbered by each file system for itself.
+func volumeNumber(f, owner matrix.Facts) string {
 	switch {
-	case f.Volume == nil:
+	case f.Volume == nil || owner.Volume == nil:
 		return ""
 	case !f.Volume.File.Exists():
 		return "none"
+	case f.Volume.File.Device != owner.Volume.File.Device:
+		return fmt.Sprintf("%d on %s", f.Volume.File.Inode, f.Volume.File.Device)
 	}
-	return fmt.Sprintf("%s, %d", f.Volume.File.Device, f.Volume.File.Inode)
+	return fmt.Sprint(f.Volume.File.Inode)
 }
 
 // matrixNotes are the sentences below the matrix.
@@ -159,46 +163,54 @@ type styled struct {
 	color color
 }
 
-// fitMatrix takes the first of three layouts that fits into width; 0 is as wide as it takes.
+// matrixStyle is a way to lay a matrix out.
+type matrixStyle struct {
+	gap     int  // between columns
+	follows bool // a column says what each row follows
+	short   bool // short names
+	under   bool // errnos stand under the marks
+}
+
+// fitMatrix takes the first, and widest, layout that fits into width; 0 is as wide as it takes.
 func fitMatrix(r *matrix.Report, width int) matrixLayout {
 	var l matrixLayout
-	for _, how := range []struct {
-		gap            int
-		follows, under bool
-	}{{3, true, false}, {3, false, false}, {2, false, true}} {
-		if l = layMatrix(r, how.gap, how.follows, how.under); width == 0 || l.width() <= width {
+	for _, how := range []matrixStyle{{3, true, false, false}, {3, false, false, false}, {2, false, true, false}, {2, false, true, true}} {
+		if l = layMatrix(r, how); width == 0 || l.width() <= width {
 			break
 		}
 	}
 	return l
 }
 
-// layMatrix lays a matrix out: with a column for what each row follows, and with the errnos under the marks.
-func layMatrix(r *matrix.Report, gap int, follows, under bool) matrixLayout {
-	l := matrixLayout{gap: gap}
+func layMatrix(r *matrix.Report, how matrixStyle) matrixLayout {
+	l := matrixLayout{gap: how.gap}
 	line := func(name, after string, c color, cells []styled) {
 		all := []styled{{cleanString(name), c}}
-		if follows {
+		if how.follows {
 			all = append(all, styled{after, dim})
 		}
 		l.lines = append(l.lines, append(all, cells...))
 	}
 	var heads, names []styled
 	for _, v := range r.Viewers {
-		heads = append(heads, styled{strings.ToUpper(string(v.Column)), ""})
+		head := strings.ToUpper(string(v.Column))
+		if how.short {
+			head = strings.Replace(head, "CONTAINER", "CONT.", 1)
+		}
+		heads = append(heads, styled{head, ""})
 		names = append(names, styled{cleanString(v.Name), dim})
 	}
 	line("OBJECT", "FOLLOWS", "", heads)
 	line("", "", "", names)
 	for _, row := range r.Rows {
 		title := row.Name
-		if under {
+		if how.short {
 			title = row.Short
 		}
 		var marks, words []styled
 		for i, c := range row.Cells {
 			m := cellOf(c, r.Viewers[i])
-			if !under {
+			if !how.under {
 				marks = append(marks, styled{m.String(), m.color})
 				continue
 			}
@@ -209,7 +221,7 @@ func layMatrix(r *matrix.Report, gap int, follows, under bool) matrixLayout {
 			marks = []styled{{text, c}}
 		}
 		line(title, string(row.Follows), "", marks)
-		if under && anyText(words) {
+		if how.under && anyText(words) {
 			line("", "", "", words)
 		}
 	}
@@ -220,7 +232,7 @@ func layMatrix(r *matrix.Report, gap int, follows, under bool) matrixLayout {
 		for _, v := range values[i] {
 			cells = append(cells, styled{v, equality(v)})
 		}
-		if under {
+		if how.short {
 			n, _, _ = strings.Cut(n, " ")
 		}
 		line(n, "", dim, cells)
