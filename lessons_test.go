@@ -112,7 +112,7 @@ func TestDemoOfIPC(t *testing.T) {
 		}
 	}
 	for _, f := range failed {
-		if strings.Contains(f, "posix-") || strings.Contains(f, "podlab run") {
+		if strings.Contains(f, "podlab ipc posix-") || strings.Contains(f, "podlab run") {
 			t.Errorf("without ipc: failed, and has nothing to do with it: %s", f)
 		}
 	}

@@ -215,6 +215,13 @@ func (p *player) mark(c lesson.Claim, res lesson.Result) {
 		if c.Fails {
 			verdict = "fails, as predicted"
 		}
+		// Where a claim is that two numbers are one, or two, that has to be said.
+		if len(res.Same) > 0 {
+			verdict += "   same: " + strings.Join(res.Same, " ")
+		}
+		if len(res.New) > 0 {
+			verdict += "   new: " + strings.Join(res.New, " ")
+		}
 		p.show(p.paint(rightLook, "✓") + " " + verdict + "\n")
 		return
 	}

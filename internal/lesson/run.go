@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -34,7 +36,9 @@ type Result struct {
 	Output string
 	Code   int // -1: a signal ended it
 	Took   time.Duration
-	Fault  *Fault // nil: as predicted
+	Fault  *Fault   // nil: as predicted
+	New    []string // the names that got their texts here: "<IPC>"
+	Same   []string // those that had one, and still do
 }
 
 // A Fault is a claim that doesn't hold.
@@ -78,13 +82,34 @@ func (r *Run) Do(ctx context.Context, c Claim, live io.Writer) (Result, error) {
 		return Result{}, context.Cause(ctx)
 	}
 	res := Result{Output: out.buf.String(), Code: cmd.ProcessState.ExitCode(), Took: time.Since(began)}
+	known := maps.Clone(r.names)
 	if line, why := r.judge(&c, &res, err, limited.Err(), out.over); why != "" {
 		if line == 0 {
 			line = c.Line
 		}
 		res.Fault = &Fault{r.lesson.File, line, c, why, res.Output}
+		return res, nil
+	}
+	for _, n := range c.names() {
+		if _, ok := known[n]; ok {
+			res.Same = append(res.Same, "<"+n+">")
+		} else {
+			res.New = append(res.New, "<"+n+">")
+		}
 	}
 	return res, nil
+}
+
+// names are the names in what is expected, each once.
+func (c *Claim) names() (all []string) {
+	for _, w := range c.Want {
+		for _, t := range tokens(w.Text) {
+			if t.kind == name && !slices.Contains(all, t.text) {
+				all = append(all, t.text)
+			}
+		}
+	}
+	return all
 }
 
 // judge says which line of the page isn't met (0: the command's), and why.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -57,7 +58,7 @@ func place(t *testing.T) *Place {
 }
 
 func TestRunAsPredicted(t *testing.T) {
-	tally, _ := play(t, strings.Join([]string{
+	tally, all := play(t, strings.Join([]string{
 		"$ echo one; echo two >&2; echo three", "one", "two", "three",
 		"! echo no; exit 3", "no",
 		"$ podlab run x.yaml", "podlab run x.yaml",
@@ -71,6 +72,9 @@ func TestRunAsPredicted(t *testing.T) {
 	}, "\n")+"\n")
 	for _, f := range tally.Faults {
 		t.Error(f)
+	}
+	if last := all[len(all)-2]; !slices.Equal(last.Same, []string{"<IPC>"}) || !slices.Equal(last.New, []string{"<OTHER>"}) {
+		t.Errorf("names: got %q as before, %q new", last.Same, last.New)
 	}
 	if tally.Checked != 10 || tally.String() != "10 claims checked, all as predicted" {
 		t.Errorf("got %s", &tally)
