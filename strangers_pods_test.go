@@ -55,13 +55,18 @@ func (p pods) stop(names [][]string) {
 	if len(args) == 3 {
 		return
 	}
+	if out, err := p.late(args...); err != nil {
+		p.t.Errorf("podlab %q: %v\n%s", args, err, out)
+	}
+}
+
+// late runs podlab when the test's own context may have ended.
+func (p pods) late(args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, podlab(p.t), args...)
 	cmd.Env = append(os.Environ(), "PODLAB_ROOT="+p.root)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		p.t.Errorf("podlab %q: %v\n%s", args, err, out)
-	}
+	return cmd.CombinedOutput()
 }
 
 // run runs podlab on the host.
