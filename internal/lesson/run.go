@@ -169,12 +169,13 @@ func (o *output) Write(p []byte) (int, error) {
 }
 
 // Afterwards runs the section of that name, for a lesson that is given up. What
-// was never made can't be removed, so nothing is compared.
+// was never made can't be removed, so nothing is compared; and what doesn't end
+// by itself may not keep the rest from being done.
 func (r *Run) Afterwards() {
-	ctx, cancel := context.WithTimeout(context.Background(), closing)
-	defer cancel()
 	for _, c := range r.lesson.Afterwards() {
+		ctx, cancel := context.WithTimeout(context.Background(), closing/3)
 		_ = r.place.command(ctx, c.Command).Run() // as said
+		cancel()
 	}
 }
 
