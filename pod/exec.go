@@ -145,7 +145,7 @@ func (s *supervisor) hearExec(n news) {
 	case n.forked != nil:
 		x.pidfd, x.pid = n.forked.pidfd, pidOf(n.forked.pidfd)
 		_ = s.order(ns.Message{Kind: ns.MsgAdopt, ID: uint32(x.id), Arg: uint64(n.forked.pid)}) // a stage that is gone says so itself
-		_ = x.reports.Release() // it may have been killed
+		_ = x.reports.Release()                                                                 // it may have been killed
 		if x.client == nil {
 			x.kill() // its client hung up before it was there
 		}
@@ -211,10 +211,14 @@ func (x *execution) signal(sig unix.Signal) {
 	}
 }
 
-// kill ends a process that nobody waits for any more.
+// kill ends a process that nobody waits for any more. One that isn't forked yet has
+// to be heard of first: unless the stage is told of it, it stays a zombie, and the
+// first process of its PID namespace waits for it for ever.
 func (x *execution) kill() {
-	x.signal(unix.SIGKILL)
-	_ = x.reports.Close()
+	if x.pidfd >= 0 {
+		x.signal(unix.SIGKILL)
+		_ = x.reports.Close()
+	}
 }
 
 func (x *execution) close() {

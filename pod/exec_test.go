@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -223,7 +224,7 @@ func TestExecTerminal(t *testing.T) {
 		_, _ = master.WriteString("hello\r")
 		expect("got hello")
 		_, _ = master.WriteString("again\r")
-		expect("again\r\nagain") // the terminal's echo, and cat's
+		expect("again\r\nagain")          // the terminal's echo, and cat's
 		_, _ = master.WriteString("\x03") // Ctrl-C ends cat, and the shell with it
 		_ = cmd.Wait()
 		if code := cmd.ProcessState.ExitCode(); code != 130 {
@@ -328,6 +329,31 @@ func TestExecEarly(t *testing.T) {
 				}
 			}
 			end()
+		}
+	})
+}
+
+// TestExecKilledEarly kills podlab exec at every moment of the birth of its
+// program. What the pod stage isn't told of would stay a zombie that the
+// container's first process waits for, and the pod would never end.
+func TestExecKilledEarly(t *testing.T) {
+	eachCaller(t, func(t *testing.T, c *caller) {
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+		defer cancel()
+		c.detach(ctx, t, "early", "")
+		for i := range 150 {
+			cmd := c.command(ctx, c.prog, "exec", "early", "--", "sleep", "4712")
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for start := time.Now(); time.Since(start) < time.Duration(i)*100*time.Microsecond; {
+				runtime.Gosched()
+			}
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait() // killed
+		}
+		for text := "4712"; strings.Contains(text, "sleep 4712") || strings.Contains(text, "defunct"); {
+			text, _ = c.exec(ctx, t, "early", "--", "ps", "-eo", "args")
 		}
 	})
 }

@@ -73,7 +73,8 @@ func (s *supervisor) down() {
 		b.kill()
 	}
 	for _, x := range s.execs {
-		x.kill()
+		x.signal(unix.SIGKILL)
+		_ = x.reports.Close()
 	}
 	if s.stage != nil {
 		s.bury()

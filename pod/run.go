@@ -132,7 +132,7 @@ type supervisor struct {
 	execs    map[int]*execution // by their numbers
 	lastExec int
 	early    []asked // of containers that are being born
-	unlogged bool // it was said that a log can't be written
+	unlogged bool    // it was said that a log can't be written
 
 	dirty bool // state.json is behind
 	fault error
