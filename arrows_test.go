@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	"ipc":                {},
 	// Not for podlab itself.
 	"internal/testenv": {},
-	"internal/bench":   {}, // a program of its own, that runs programs
+	"internal/bench":   {"ipc"}, // a program of its own, that runs programs, and plays with ipc
 }
 
 // testArrows are open to every test: one that runs a pod needs a stage in its

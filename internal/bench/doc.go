@@ -10,5 +10,11 @@
 // order, after a rest; a ratio is the median of the ratios within rounds, for
 // absolute times drift with the machine. docs/benchmarks.md has the figures.
 //
+//	go run ./internal/bench ipc [-rounds 40] [-cpus 0,0]
+//
+// times IPC in a pod beside IPC on the host: two processes pass a ball, over each
+// of the six kinds, in two containers and outside; and a copy into shared memory.
+// Semaphores of System V and POSIX queues have a twin in C. It wants no root.
+//
 // It is no load test: nothing runs at the same time as anything else.
 package main

@@ -23,6 +23,14 @@ func main() {
 }
 
 func bench(args []string, out io.Writer) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "ipc":
+			return ipcBench(args[1:], out)
+		case "play":
+			return play(args[1:], out)
+		}
+	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 60, "rounds")
 	// A kernel that had nothing to do for 20 ms answers as it does to a person; a hot loop hides what that costs.
@@ -94,12 +102,14 @@ func measure(subjects []subject, rounds int, idle time.Duration, out io.Writer) 
 }
 
 // pairs is the median of a/b within each round.
-func pairs(a, b []float64) float64 {
-	ratios := make([]float64, len(a))
+func pairs(a, b []float64) float64 { return quantile(ratios(a, b), 0.5) }
+
+func ratios(a, b []float64) []float64 {
+	r := make([]float64, len(a))
 	for i := range a {
-		ratios[i] = a[i] / b[i]
+		r[i] = a[i] / b[i]
 	}
-	return quantile(ratios, 0.5)
+	return r
 }
 
 func quantile(values []float64, q float64) float64 {

@@ -44,6 +44,11 @@ func (w work) prepare(podlab string) error {
 	if err := command("", "cc", "-O2", "-static", "-o", filepath.Join(w.rootfs(), "floor"), "internal/bench/floor/floor.c"); err != nil {
 		return err
 	}
+	return w.build(podlab)
+}
+
+// build builds podlab, unless there is one.
+func (w work) build(podlab string) error {
 	if podlab == "" {
 		return command("", "go", "build", "-trimpath", "-tags", "urfave_cli_no_docs", "-ldflags", "-s -w", "-o", w.podlab, ".")
 	}
