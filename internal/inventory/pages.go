@@ -232,7 +232,7 @@ func (l *looker) attach(o ipc.Object) ([]byte, func() error, error) {
 
 // shmFile opens a file of some container's /dev/shm, if it is still the same one.
 func (l *looker) shmFile(it *Item) (*os.File, error) {
-	i := slices.IndexFunc(l.boxes, func(b box) bool { return b.dev == it.Object.Dev })
+	i := slices.IndexFunc(l.boxes, func(b box) bool { return b.shm != nil && b.dev == it.Object.Dev })
 	if i < 0 {
 		return nil, unix.ENOENT
 	}
@@ -240,7 +240,7 @@ func (l *looker) shmFile(it *Item) (*os.File, error) {
 	if it.Object.Kind == ipc.KindNamedSem {
 		name = "sem." + name
 	}
-	fd, err := unix.Open(l.boxes[i].shm+"/"+name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	fd, err := unix.Openat(int(l.boxes[i].shm.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -183,7 +183,19 @@ spec:
 
 func run(t *testing.T, more string, without ...ns.Kind) *running {
 	t.Helper()
-	in, _, err := spec.Parse("test.yaml", []byte(strings.Replace(manifest, "SPEC", more, 1)), spec.Options{})
+	return runManifest(t, strings.Replace(manifest, "SPEC", more, 1), without...)
+}
+
+// runHostile is run with another command for b, in YAML.
+func runHostile(t *testing.T, command string) *running {
+	t.Helper()
+	head, _, _ := strings.Cut(strings.Replace(manifest, "SPEC", "", 1), "  - {name: b")
+	return runManifest(t, head+"  - {name: b, command: "+command+"}\n")
+}
+
+func runManifest(t *testing.T, text string, without ...ns.Kind) *running {
+	t.Helper()
+	in, _, err := spec.Parse("test.yaml", []byte(text), spec.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

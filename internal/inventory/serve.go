@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -54,9 +55,12 @@ type looker struct {
 type box struct {
 	name  string
 	first *process
-	shm   string // path of its /dev/shm, for us
-	dev   uint64 // of that
+	shm   *os.File // its /dev/shm; nil if there is none
+	dev   uint64   // of that
 }
+
+// shmPath is a path to it, for us.
+func (b *box) shmPath() string { return "/proc/self/fd/" + strconv.Itoa(int(b.shm.Fd())) }
 
 func look(r request) (Inventory, error) {
 	l := &looker{}
@@ -107,7 +111,7 @@ func (l *looker) scan(r request) {
 			l.note("%s can't be looked at: %v", name, p.why)
 			continue
 		}
-		l.boxes = append(l.boxes, box{name: name, first: p, shm: p.dir() + "/root/dev/shm"})
+		l.boxes = append(l.boxes, box{name: name, first: p})
 	}
 	slices.SortFunc(l.boxes, func(a, b box) int { return strings.Compare(a.name, b.name) })
 	assign(l.procs, l.boxes)
@@ -120,6 +124,9 @@ func (l *looker) scan(r request) {
 func (l *looker) close() {
 	for _, b := range l.boxes {
 		b.first.close()
+		if b.shm != nil {
+			_ = b.shm.Close() // it only named things
+		}
 	}
 }
 
@@ -137,7 +144,7 @@ func (l *looker) list(objects []ipc.Object) {
 	}
 	for _, m := range l.inv.Mounts {
 		i := slices.IndexFunc(l.boxes, func(b box) bool { return b.dev == m.Dev && slices.Contains(m.Containers, b.name) })
-		files, err := ipc.ListAt(ipc.Places{Shm: l.boxes[i].shm})
+		files, err := ipc.ListAt(ipc.Places{Shm: l.boxes[i].shmPath()})
 		if err != nil {
 			l.note("/dev/shm of %s: %v", l.boxes[i].name, bare(err))
 		}
@@ -149,8 +156,14 @@ func (l *looker) list(objects []ipc.Object) {
 
 // findShm finds out which file system a container has at /dev/shm.
 func (l *looker) findShm(b *box) {
+	f, err := openShm(b.first)
+	if err != nil {
+		l.note("/dev/shm of %s: %v", b.name, err)
+		return
+	}
+	b.shm = f
 	var st unix.Stat_t
-	if err := unix.Stat(b.shm, &st); err != nil {
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		l.note("/dev/shm of %s: %v", b.name, err)
 		return
 	}
@@ -162,6 +175,24 @@ func (l *looker) findShm(b *box) {
 		}
 	}
 	l.inv.Mounts = append(l.inv.Mounts, Mount{Dev: st.Dev, Containers: []string{b.name}})
+}
+
+// openShm opens a process's /dev/shm. A container can make a mount namespace in which that is a symbolic link, and the
+// links below /proc/PID/root lead from our root on, not from there: only openat2(2) keeps them inside.
+func openShm(p *process) (*os.File, error) {
+	root, err := unix.Open(p.dir()+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(root)
+	fd, err := unix.Openat2(root, "dev/shm", &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "/dev/shm"), nil
 }
 
 // bare is an error without the path, which is of our own making.

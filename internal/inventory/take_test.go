@@ -207,6 +207,23 @@ func TestTakeOfAnExperiment(t *testing.T) {
 	}
 }
 
+// A process in a container can make a mount namespace of its own, and /dev/shm what it likes there: also a link to
+// what only this machine has.
+func TestTakeStaysInTheContainer(t *testing.T) {
+	secret := t.TempDir()
+	if err := os.WriteFile(secret+"/of-this-machine", []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := runHostile(t, `[unshare, -Urm, sh, -c, "mount -t tmpfs none /dev && ln -s `+secret+` /dev/shm && echo ready; exec sleep 1000"]`)
+	inv := r.take()
+	for _, it := range inv.Items {
+		t.Errorf("got %+v, which is none of the container's", it.Object)
+	}
+	if !strings.Contains(strings.Join(inv.Notes, "\n"), "/dev/shm of b: ") || len(inv.Mounts) != 1 {
+		t.Errorf("got notes %q and mounts %+v, want b's told of", inv.Notes, inv.Mounts)
+	}
+}
+
 func TestTakeOfAPodThatIsGone(t *testing.T) {
 	s := pod.State{Name: "test", Stage: pod.Process{Pid: os.Getpid(), Start: 1}}
 	if _, err := inventory.Take(t.Context(), s); err == nil || !strings.Contains(err.Error(), pod.ErrGone.Error()) {
