@@ -29,7 +29,7 @@ const (
 // request is what a client asks for.
 type request struct {
 	Version int
-	Do      string        // exec, signal, stop, state
+	Do      string        // exec, signal, stop, state, follow
 	Exec    *ExecOptions  `json:",omitempty"` // descriptors: standard input, output, error, unless TTY
 	Signal  int           `json:",omitempty"` // for the process of an exec
 	Grace   time.Duration `json:",omitempty"` // of stop: PodGrace is the pod's own
@@ -38,13 +38,14 @@ type request struct {
 // reply is what the supervisor answers.
 type reply struct {
 	Version int
-	What    string // terminal (descriptor: the master), started, exited, failed, stopping, state
+	What    string // terminal (descriptor: the master), started, exited, failed, stopping, state, following, log (descriptor: the file)
 	Pid     int    `json:",omitempty"` // on the host
 	Code    int    `json:",omitempty"`
 	Signal  int    `json:",omitempty"`
 	Error   string `json:",omitempty"`
 	Hint    string `json:",omitempty"`
 	State   *State `json:",omitempty"`
+	Log     string `json:",omitempty"` // CONTAINER/FILE
 }
 
 // control is the supervisor's side.
@@ -70,6 +71,7 @@ type client struct {
 	f    *os.File
 	conn *ns.Conn
 	exec *execution // what it has asked for and waits for
+	logs bool       // it follows them
 	dead bool
 }
 
@@ -247,6 +249,9 @@ func (s *supervisor) obey(a asked) error {
 	case r.Do == "state":
 		st := s.state()
 		a.client.send(reply{What: "state", State: &st})
+	case r.Do == "follow":
+		a.client.logs = true
+		a.client.send(reply{What: "following"})
 	case r.Do == "signal" && a.client.exec != nil:
 		a.client.exec.signal(unix.Signal(r.Signal))
 	case r.Do == "signal":

@@ -6,22 +6,33 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podlab/podlab/ns"
 )
 
 // LogFollower watches the logs of a pod until the pod is gone, and tells their
-// readers. It opens new files at once, for rotation deletes the oldest, and the
-// end of the pod all.
+// readers. It opens new files at once, for rotation deletes the oldest. The end
+// of the pod deletes all, and may be quicker: so the supervisor hands them over.
 type LogFollower struct {
 	Readers []*LogReader
 	events  *os.File // inotify
 	control *os.File // hung up: the pod is gone
+	hungUp  chan struct{}
+	last    map[string][]namedPart // by container; until hungUp of the goroutine that hears the supervisor
 	feeds   map[int32]*logFeed
 	work    sync.WaitGroup
+}
+
+type namedPart struct {
+	name string
+	logPart
 }
 
 // logFeed is what a reader learns from the follower.
@@ -31,6 +42,7 @@ type logFeed struct {
 	gone    chan struct{} // closed: nothing more will be
 
 	// The follower's own.
+	name   string // of the container
 	dir    int
 	newest logPart // a copy: while it is open, no other file gets its inode number
 }
@@ -46,25 +58,67 @@ func (h *Handle) FollowLogs(containers []string) (*LogFollower, error) {
 		_ = control.Close()
 		return nil, &HintError{fmt.Errorf("inotify_init1: %w", err), "EMFILE: too many programs of this user watch files, see sysctl fs.inotify.max_user_instances"}
 	}
-	f := &LogFollower{control: control, events: os.NewFile(uintptr(fd), "inotify"), feeds: map[int32]*logFeed{}}
+	f := &LogFollower{control: control, events: os.NewFile(uintptr(fd), "inotify"), feeds: map[int32]*logFeed{},
+		hungUp: make(chan struct{}), last: map[string][]namedPart{}}
 	for _, c := range containers {
 		if err := f.add(h, c); err != nil {
 			_ = f.Close() // err is what counts
 			return nil, err
 		}
 	}
+	err = request{Do: "follow"}.sendTo(conn)
+	if err == nil {
+		_, _, err = receive(conn)
+	}
+	if err != nil && !errors.Is(h.gone(context.Background(), err), ErrGone) { // then what is open is all there was
+		_ = f.Close() // err is what counts
+		return nil, err
+	}
 	f.work.Add(2)
-	go func() {
-		defer f.work.Done()
-		for {
-			if _, _, err := receive(conn); err != nil {
-				break // nothing else is said on it
-			}
-		}
-		_ = f.events.SetReadDeadline(time.Unix(1, 0))
-	}()
+	go f.hear(conn)
 	go f.watch()
 	return f, nil
+}
+
+// hear takes what the supervisor hands over at the end.
+func (f *LogFollower) hear(conn *ns.Conn) {
+	defer f.work.Done()
+	for {
+		r, fds, err := receive(conn)
+		if err != nil {
+			break
+		}
+		container, name, _ := strings.Cut(r.Log, "/")
+		for _, fd := range fds {
+			run, _, _ := logFileName(name)
+			f.last[container] = append(f.last[container], namedPart{name, logPart{fd: fd, run: run}})
+		}
+	}
+	close(f.hungUp)
+	_ = f.events.SetReadDeadline(time.Unix(1, 0))
+}
+
+// lastLogs hands all logs to those who follow them.
+func (s *supervisor) lastLogs() {
+	for cl := range s.control.clients {
+		for _, b := range s.boxes {
+			if !cl.logs {
+				continue
+			}
+			dir, err := openBeneath(s.dir.fd, logsDir+"/"+b.plan.Name, unix.O_RDONLY|unix.O_DIRECTORY)
+			if err != nil {
+				continue // its log could not be made
+			}
+			names, _ := listParts(dir, 0, false) // none can be handed over then
+			for _, n := range names {
+				if p, err := openPart(dir, n); err == nil {
+					cl.send(reply{What: "log", Log: b.plan.Name + "/" + n}, p.fd)
+					_ = unix.Close(p.fd) // it has its own
+				}
+			}
+			_ = unix.Close(dir) // only read from
+		}
+	}
 }
 
 // add watches a log, and then looks what is there: so nothing comes in between.
@@ -73,7 +127,7 @@ func (f *LogFollower) add(h *Handle, container string) error {
 	if err != nil {
 		return err
 	}
-	feed := &logFeed{dir: dir, newest: logPart{fd: -1}, files: make(chan logPart, maxLogFiles), changed: make(chan struct{}, 1), gone: make(chan struct{})}
+	feed := &logFeed{name: container, dir: dir, newest: logPart{fd: -1}, files: make(chan logPart, maxLogFiles), changed: make(chan struct{}, 1), gone: make(chan struct{})}
 	err = f.watchDir(feed)
 	var r *LogReader
 	if err == nil {
@@ -130,8 +184,18 @@ func (f *LogFollower) watch() {
 			}
 		}
 	}
+	<-f.hungUp
 	for _, feed := range f.feeds {
-		feed.tell(true) // a killed podlab has left its files
+		feed.tell(true) // a killed podlab hands nothing over, but leaves its files
+		last := f.last[feed.name]
+		delete(f.last, feed.name)
+		feed.take(slices.DeleteFunc(last, func(p namedPart) bool {
+			old := p.run < feed.newest.run
+			if old {
+				_ = unix.Close(p.fd) // it is read, or not wanted
+			}
+			return old
+		}))
 		close(feed.gone)
 	}
 }
@@ -155,31 +219,38 @@ func (d *logFeed) look() bool {
 	if err != nil {
 		return true // nothing can be found any more
 	}
-	var parts []logPart
-	found := false
+	var parts []namedPart
 	for _, n := range names {
 		p, err := openPart(d.dir, n)
-		switch {
-		case errors.Is(err, unix.ENOENT):
-			closeParts(parts)
-			return false // rotated: it has another name now
-		case err != nil:
-			continue // nothing of podlab's
-		case sameFile(p.fd, d.newest.fd):
-			closeParts(append(parts, p))
-			parts, found = nil, true
+		if errors.Is(err, unix.ENOENT) { // rotated: it has another name now
+			for _, p := range parts {
+				_ = unix.Close(p.fd) // only read from
+			}
+			return false
+		}
+		if err == nil { // or it is nothing of podlab's
+			parts = append(parts, namedPart{n, p})
+		}
+	}
+	d.take(parts)
+	return true
+}
+
+// take hands over what is newer than the newest file so far.
+func (d *logFeed) take(parts []namedPart) {
+	slices.SortFunc(parts, func(a, b namedPart) int { return olderLog(a.name, b.name) })
+	known := slices.IndexFunc(parts, func(p namedPart) bool { return sameFile(p.fd, d.newest.fd) })
+	for i, p := range parts {
+		if i <= known {
+			_ = unix.Close(p.fd) // the reader has it, or had
 			continue
 		}
-		parts = append(parts, p)
-	}
-	for _, p := range parts {
 		p.seq = d.newest.seq + 1
-		if !found { // it was deleted; who knows what else was
-			p.seq, found = p.seq+1, true
+		if i == 0 { // what we had was deleted; who knows what else was
+			p.seq++
 		}
-		d.push(p)
+		d.push(p.logPart)
 	}
-	return true
 }
 
 // push hands over a file. A reader that is so far behind loses the oldest, as it
@@ -244,6 +315,11 @@ func (f *LogFollower) Close() error {
 		closeParts([]logPart{feed.newest})
 		for len(feed.files) > 0 {
 			closeParts([]logPart{<-feed.files})
+		}
+	}
+	for _, last := range f.last {
+		for _, p := range last {
+			_ = unix.Close(p.fd) // nobody wants it
 		}
 	}
 	for _, r := range f.Readers {

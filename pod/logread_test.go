@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -161,15 +162,35 @@ func TestReadLogThatRotates(t *testing.T) {
 	}
 }
 
-// follow follows a pod that is only a directory and a control socket; gone ends it.
+// follow follows a pod that has a directory and a control socket; gone ends it, with its files.
 func follow(t *testing.T, d *Dir) (f *LogFollower, gone func()) {
 	t.Helper()
-	listener, err := d.listen()
-	must(t, err)
-	f, err = d.handle(t).FollowLogs([]string{"app"})
+	s := &supervisor{name: d.Name, dir: d, boxes: []*container{{plan: &Container{Name: "app"}}}}
+	must(t, s.openControl())
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case a := <-s.control.asked:
+				s.hearAsked(a)
+			case <-end:
+				s.lastLogs()
+				_ = EmptyDir(d.fd, d.Path, lockFile)
+				s.control.close()
+				return
+			}
+		}
+	}()
+	gone = sync.OnceFunc(func() {
+		close(end)
+		<-ended
+	})
+	t.Cleanup(gone)
+	f, err := d.handle(t).FollowLogs([]string{"app"})
 	must(t, err)
 	t.Cleanup(func() { _ = f.Close() })
-	return f, func() { _ = listener.Close() }
+	return f, gone
 }
 
 // Who follows gets every line, or is told that some are missing.
@@ -183,7 +204,6 @@ func TestFollowLog(t *testing.T) {
 	f, gone := follow(t, d)
 	go func() {
 		numbers(s, n)
-		must(t, EmptyDir(d.fd, d.Path, lockFile)) // as a pod ends
 		gone()
 	}()
 	r, next := f.Readers[0], 0
@@ -230,6 +250,38 @@ func TestFollowRestart(t *testing.T) {
 		got = append(got, logTexts(t, r)...)
 	}
 	read("run 0", "late words", "last ", "run 1")
+}
+
+// What a pod writes in its last moment is read, however late the follower is.
+func TestFollowToTheEnd(t *testing.T) {
+	for range 20 {
+		d := reserve(t, newRoot(t), "web")
+		must(t, d.makeLogs([]string{"app"}))
+		f, gone := follow(t, d)
+		r := f.Readers[0]
+		l := newLog(t, d, 0)
+		s := l.stream(false)
+		l.release()
+		_, _ = io.WriteString(s, strings.Repeat(strings.Repeat("x", 999)+"\n", maxLogFile/1000))
+		must(t, s.Close())
+		l = newLog(t, d, 1)
+		s = l.stream(false)
+		l.release()
+		_, _ = io.WriteString(s, "last words\n")
+		must(t, s.Close())
+		gone()
+		last, lines := "", 0
+		for more := true; more; more = r.Wait(t.Context()) {
+			for _, text := range logTexts(t, r) {
+				last = text
+				lines++
+			}
+		}
+		if last != "last words" || lines != maxLogFile/1000+1 {
+			t.Fatalf("got %.20q after %d lines, want the last words", last, lines)
+		}
+		must(t, f.Close(), d.Close())
+	}
 }
 
 // A follower that stops holds no descriptor.

@@ -36,6 +36,7 @@ func Run(ctx context.Context, root *Root, p *spec.Pod, in *spec.Input, o Options
 		return st, err
 	}
 	defer func() {
+		s.lastLogs()
 		if err2 := s.removeDir(); err == nil && err2 != nil {
 			err = err2
 		}

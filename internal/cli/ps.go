@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -52,9 +53,11 @@ func ps(u *ui, names []string, root, namespace, output string, heads bool) error
 	if all, err = chosen(all, namespace, names); err != nil {
 		return err
 	}
+	var asked sync.WaitGroup
 	for i := range all {
-		ask(r, &all[i])
+		asked.Go(func() { ask(r, &all[i]) })
 	}
+	asked.Wait()
 	switch output {
 	case "json":
 		return u.json(podList(all))
@@ -89,9 +92,12 @@ func chosen(all []pod.Entry, namespace string, names []string) (some []pod.Entry
 	return some, errors.Join(errs...)
 }
 
-// ask gets the state of a pod that has written none yet from its supervisor.
+// askTimeout is how long a supervisor that may be stopped is waited for. What it has written last must do then.
+const askTimeout = time.Second
+
+// ask gets the state of a pod from its supervisor: what that has written may be older by a moment, or not be there yet.
 func ask(r *pod.Root, e *pod.Entry) {
-	if !e.Alive || e.Err == nil {
+	if !e.Alive {
 		return
 	}
 	h, err := pod.Open(r, e.Namespace, e.Name)
@@ -99,7 +105,7 @@ func ask(r *pod.Root, e *pod.Entry) {
 		return // it is going
 	}
 	defer func() { _ = h.Close() }() // only asked through
-	ctx, cancel := stdcontext.WithTimeout(stdcontext.Background(), time.Second)
+	ctx, cancel := stdcontext.WithTimeout(stdcontext.Background(), askTimeout)
 	defer cancel()
 	if s, err := h.State(ctx); err == nil {
 		e.State, e.Err = s, nil
