@@ -1,12 +1,12 @@
 package inventory
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os/exec"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -93,12 +93,18 @@ func (l *looker) compare(seen []ipc.Object, container string) {
 	}
 }
 
+// patience is how long an answer from within a container may take. Who looks from there has a number there, and the
+// container's root may stop it.
+const patience = 2 * time.Second
+
 // numbersIn lists the System V objects as a process in p's PID namespace sees them: this program, once more.
 func numbersIn(p *process) ([]ipc.Object, error) {
 	question, err := json.Marshal(request{Numbers: true})
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, fmt.Errorf("no answer for %v", patience))
+	defer cancel()
 	type result struct {
 		out []byte
 		err error
@@ -107,7 +113,7 @@ func numbersIn(p *process) ([]ipc.Object, error) {
 	go func() {
 		// Never unlocked: this thread's children are born in another PID namespace, so it ends with the goroutine.
 		runtime.LockOSThread()
-		out, err := runIn(p, question)
+		out, err := askIn(ctx, p, question)
 		done <- result{out, err}
 	}()
 	r := <-done
@@ -124,19 +130,15 @@ func numbersIn(p *process) ([]ipc.Object, error) {
 	return a.Numbers, nil
 }
 
-func runIn(p *process, question []byte) ([]byte, error) {
-	pidfd, err := unix.PidfdOpen(p.pid, 0)
+// askIn joins this thread's children to come to p's PID namespace, and asks one of them.
+func askIn(ctx context.Context, p *process, question []byte) ([]byte, error) {
+	pidfd, err := openProcess(p.pid, p.start)
 	if err != nil {
-		return nil, gone(err)
+		return nil, err
 	}
 	defer unix.Close(pidfd)
-	if start, err := startTime(p.dir()); err != nil || start != p.start {
-		return nil, gone(unix.ESRCH) // the pidfd may be another process's
-	}
 	if err := unix.Setns(pidfd, unix.CLONE_NEWPID); err != nil {
 		return nil, fmt.Errorf("setns of its PID namespace: %w", err)
 	}
-	cmd := exec.Command("/proc/self/exe", Verb)
-	cmd.Stdin = bytes.NewReader(question)
-	return cmd.Output()
+	return ask(ctx, pidfd, 0, question)
 }

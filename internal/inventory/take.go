@@ -30,7 +30,12 @@ func Take(ctx context.Context, s pod.State) (Inventory, error) {
 	if err != nil {
 		return Inventory{}, fmt.Errorf("%s: %w", s.Name, gone(err))
 	}
-	out, err := ask(ctx, s.Stage, kinds, in)
+	stage, err := openProcess(s.Stage.Pid, s.Stage.Start)
+	if err != nil {
+		return Inventory{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	defer unix.Close(stage)
+	out, err := ask(ctx, stage, kinds, in)
 	if err != nil {
 		return Inventory{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
@@ -105,19 +110,24 @@ func steps(kinds ns.Kinds) []ns.Step {
 	)
 }
 
-// ask starts the child, gives it the question, and returns its answer.
-func ask(ctx context.Context, stage pod.Process, kinds ns.Kinds, question []byte) (out []byte, err error) {
+// openProcess is a pidfd of a process that began at start, if that is known.
+func openProcess(pid int, start uint64) (int, error) {
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return -1, gone(&os.PathError{Op: "pidfd_open", Path: fmt.Sprint(pid), Err: err})
+	}
+	if has, err := startTime(fmt.Sprintf("/proc/%d", pid)); err != nil || start != 0 && has != start {
+		_ = unix.Close(pidfd) // somebody else's, who has the number now
+		return -1, pod.ErrGone
+	}
+	return pidfd, nil
+}
+
+// ask starts a child in some of a process's namespaces, gives it the question, and returns its answer.
+func ask(ctx context.Context, target int, kinds ns.Kinds, question []byte) (out []byte, err error) {
 	// The child's parent-death signal is for the death of the thread that forked it, prctl(2).
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	pidfd, err := unix.PidfdOpen(stage.Pid, 0)
-	if err != nil {
-		return nil, gone(&os.PathError{Op: "pidfd_open", Path: fmt.Sprint(stage.Pid), Err: err})
-	}
-	defer unix.Close(pidfd)
-	if start, err := startTime(fmt.Sprintf("/proc/%d", stage.Pid)); err != nil || stage.Start != 0 && start != stage.Start {
-		return nil, pod.ErrGone // somebody else has its number
-	}
 	var pipes [3][2]*os.File // standard input, output, error
 	for i := range pipes {
 		r, w, err := os.Pipe()
@@ -128,7 +138,7 @@ func ask(ctx context.Context, stage pod.Process, kinds ns.Kinds, question []byte
 		defer w.Close()
 		pipes[i] = [2]*os.File{r, w}
 	}
-	c, err := fork(kinds, pidfd, pipes[0][0], pipes[1][1], pipes[2][1])
+	c, err := fork(kinds, target, pipes[0][0], pipes[1][1], pipes[2][1])
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +148,7 @@ func ask(ctx context.Context, stage pod.Process, kinds ns.Kinds, question []byte
 		_ = f.Close() // the child has its own
 	}
 	if err := c.reports.Wait(nil); err != nil {
-		return nil, err
+		return nil, err // of a step; one that was killed answers nothing
 	}
 	var stderr bytes.Buffer
 	heard := make(chan struct{})

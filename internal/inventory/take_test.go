@@ -224,6 +224,22 @@ func TestTakeStaysInTheContainer(t *testing.T) {
 	}
 }
 
+// The root of a container may stop whatever has a number there. Looking ends all the same.
+func TestTakeOfAContainerThatStopsUs(t *testing.T) {
+	_, err := os.Stat("/usr/bin/perl")
+	testenv.Need(t, "perl", err == nil, "there is no perl")
+	r := runHostile(t, `[perl, -e, "$| = 1; print qq(ready\n); for (;;) { for $p (2..400) { kill STOP => $p } }"]`)
+	_, end := r.in("a", "create", "created")
+	end() // whose it was is what the containers are asked
+	inv := r.take()
+	if shm := item(t, inv, ipc.KindShm); shm.Creator == nil || !shm.Creator.Gone || shm.Creator.Container != "a" {
+		t.Errorf("got creator %+v, want one that has ended, of a", shm.Creator)
+	}
+	if notes := strings.Join(inv.Notes, "\n"); notes != "" && notes != "which of the processes that have ended were of b: no answer for 2s" {
+		t.Errorf("got %q", notes)
+	}
+}
+
 func TestTakeOfAPodThatIsGone(t *testing.T) {
 	s := pod.State{Name: "test", Stage: pod.Process{Pid: os.Getpid(), Start: 1}}
 	if _, err := inventory.Take(t.Context(), s); err == nil || !strings.Contains(err.Error(), pod.ErrGone.Error()) {
