@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -182,7 +183,11 @@ func (a arena) player(ctx context.Context, m *match, side string) *exec.Cmd {
 		line = append(line, filepath.Join(dir, "bench"), "play")
 	}
 	line = append(line, kinds[m.kind].name, side, strconv.Itoa(kinds[m.kind].n), a.name)
-	return exec.CommandContext(ctx, line[0], line[1:]...)
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
+	// A session of its own, as a container's program has. The kernel schedules sessions as groups (sched(7), autogroup),
+	// and to switch between processes of two takes longer than within one.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd
 }
 
 // play plays one match and returns what a round took, in nanoseconds.
