@@ -18,7 +18,14 @@ import (
 // frames from /proc/self/pagemap, and their groups from /proc/kpagecgroup (the kernel's admin-guide/mm/pagemap.rst).
 type pages struct {
 	pagemap, groups *os.File
+	left            int // bytes that may still be looked through
 }
+
+// most is how much is looked through in all. A file may be as large as it likes and have nothing in it, and the kernel
+// goes through its holes page by page: 2 to 3 seconds for this.
+const most = 256 << 30
+
+var errTooLarge = errors.New("it is too large to look through")
 
 // errFrames is what a process without CAP_SYS_ADMIN in the first user namespace runs into: the frames read 0.
 var errFrames = errors.New("which page frames an object has is told only to a process with CAP_SYS_ADMIN in the first user namespace")
@@ -38,7 +45,7 @@ func openPages() (*pages, error) {
 		_ = groups.Close() // err is what counts
 		return nil, err
 	}
-	return &pages{pagemap, groups}, nil
+	return &pages{pagemap, groups, most}, nil
 }
 
 func (p *pages) close() {
@@ -59,6 +66,10 @@ const window = 16384
 // mapping that nobody has touched. No page is brought into memory: mincore(2) says which are there, and only these
 // are mapped. MADV_POPULATE_READ does it, for it has an error where touching has SIGBUS: of a file that is cut meanwhile.
 func (p *pages) payers(mem []byte) (map[uint64]int64, error) {
+	if len(mem) > p.left {
+		return nil, errTooLarge
+	}
+	p.left -= len(mem)
 	size := os.Getpagesize()
 	total := map[uint64]int64{}
 	for first := 0; first < len(mem); first += window * size {

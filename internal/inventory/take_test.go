@@ -224,6 +224,20 @@ func TestTakeStaysInTheContainer(t *testing.T) {
 	}
 }
 
+// Nothing is a lot to look through, if there is enough of it.
+func TestTakeOfHugeFiles(t *testing.T) {
+	r := runHostile(t, `[sh, -c, "truncate -s 50T /dev/shm/1 && truncate -s 50T /dev/shm/2 && echo ready; exec sleep 1000"]`)
+	inv := r.take()
+	if len(inv.Items) != 2 {
+		t.Fatalf("got %+v, want two files", inv.Items)
+	}
+	for _, it := range inv.Items {
+		if it.PayersWhy == "" || it.Payers != nil {
+			t.Errorf("%s: got payers %+v, want none, and why", it.Object.Name, it.Payers)
+		}
+	}
+}
+
 // The root of a container may stop whatever has a number there. Looking ends all the same.
 func TestTakeOfAContainerThatStopsUs(t *testing.T) {
 	_, err := os.Stat("/usr/bin/perl")
