@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"strings"
@@ -89,6 +90,10 @@ func (u *ui) startSupervisor(names []string, order []byte) (code int, err error)
 		return 0, err
 	}
 	defer readyR.Close()
+	// Whatever else the caller has left open, a lock or the end of a pipe, the pods must not hold for their lives.
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return 0, fmt.Errorf("close_range: %w", err)
+	}
 	cmd := exec.Command("/proc/self/exe") // this podlab, even if another has been installed since
 	cmd.Args = append([]string{"podlab", superviseVerb}, names...)
 	cmd.Stderr, cmd.ExtraFiles = u.err, []*os.File{orderR, readyW}
