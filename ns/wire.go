@@ -144,9 +144,11 @@ func (c *Conn) Recv() (Message, error) {
 		case err == unix.EINTR:
 			continue
 		case err == unix.ECONNRESET || err == nil && n == 0:
-			return m, io.EOF
+			closeAll(m.FDs) // of a message that was cut short
+			return Message{}, io.EOF
 		case err != nil:
-			return m, fmt.Errorf("recvmsg: %w", err)
+			closeAll(m.FDs) // likewise
+			return Message{}, fmt.Errorf("recvmsg: %w", err)
 		}
 		m.FDs = append(m.FDs, rightsOf(oob[:oobn])...)
 		if n < headerLen || flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 || len(m.Data) > maxData {
