@@ -21,7 +21,8 @@ type runner struct {
 	narrator *narrator           // nil without --explain
 	times    timings
 	gone     func(error) // ends the run: nobody is there any more
-	ready    func() bool // told once, when all pods run or have run; false ends them. nil: nobody waits
+	stop     func(kill bool)
+	ready    func() bool // told once, when all pods run or have run and none has failed; false ends them. nil: nobody waits
 
 	mu   sync.Mutex
 	code int // of the first pod that failed
@@ -83,12 +84,13 @@ func (r *runner) run() (code int, err error) {
 	for _, p := range r.in.Pods {
 		names = append(names, p.Name)
 	}
-	w := r.u.watch(names, graceOf(r.in.Pods), r.args.timeout, func(now bool) {
+	r.stop = func(now bool) {
 		if now {
 			once.Do(func() { close(kill) })
 		}
 		cancel()
-	})
+	}
+	w := r.u.watch(names, graceOf(r.in.Pods), r.args.timeout, r.stop)
 	r.out.broken, r.gone = w.pipe, w.pipe
 	var pods sync.WaitGroup
 	for _, p := range r.in.Pods[1:] {
@@ -133,9 +135,16 @@ func (r *runner) pod(ctx stdcontext.Context, root *pod.Root, p *spec.Pod, kill <
 func (r *runner) podUp() {
 	r.mu.Lock()
 	r.down--
-	all := r.down == 0
+	all, failed := r.down == 0, r.code != 0
 	r.mu.Unlock()
-	if all && r.ready != nil && r.code == 0 && !r.ready() {
+	switch {
+	case !all || r.ready == nil:
+	case failed:
+		if len(r.in.Pods) > 1 {
+			r.u.note("run: one of the pods has failed, so none is left running")
+		}
+		r.stop(true) // who waits would wait for the others' ends
+	case !r.ready():
 		r.gone(syscall.EPIPE)
 	}
 }
