@@ -74,8 +74,7 @@ func (h *Handle) ask(ctx context.Context, r request) (*os.File, *ns.Conn, reply,
 	if err != nil {
 		return nil, nil, reply{}, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = f.SetDeadline(time.Unix(1, 0)) }) // ends the waiting
-	defer stop()
+	defer endWith(ctx, f.SetDeadline)()
 	err = r.sendTo(conn)
 	var re reply
 	if err == nil {
@@ -89,6 +88,22 @@ func (h *Handle) ask(ctx context.Context, r request) (*os.File, *ns.Conn, reply,
 		return nil, nil, re, h.gone(ctx, err)
 	}
 	return f, conn, re, nil
+}
+
+// endWith has the waits of a connection end when ctx does, until stop is called:
+// then it waits again, whatever became of ctx.
+func endWith(ctx context.Context, setDeadline func(time.Time) error) (stop func()) {
+	fired := make(chan struct{})
+	unhook := context.AfterFunc(ctx, func() {
+		defer close(fired)
+		_ = setDeadline(time.Unix(1, 0)) // long past; only a closed connection has an error, and nobody waits for it
+	})
+	return func() {
+		if !unhook() {
+			<-fired
+			_ = setDeadline(time.Time{}) // as above
+		}
+	}
 }
 
 // gone makes sense of a hung-up connection.
@@ -128,8 +143,7 @@ func (h *Handle) Stop(ctx context.Context, grace time.Duration) error {
 
 // untilGone waits until the supervisor hangs up.
 func (h *Handle) untilGone(ctx context.Context, f *os.File, conn *ns.Conn) error {
-	stop := context.AfterFunc(ctx, func() { _ = f.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	defer endWith(ctx, f.SetDeadline)()
 	for {
 		_, fds, err := receive(conn)
 		for _, fd := range fds {
@@ -179,8 +193,7 @@ func (h *Handle) Exec(ctx context.Context, o ExecOptions) (*Execution, error) {
 		return nil, err
 	}
 	x := &Execution{h: h, f: f, conn: conn}
-	stop := context.AfterFunc(ctx, func() { _ = f.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	defer endWith(ctx, f.SetDeadline)()
 	if err := x.start(o); err != nil {
 		_ = x.Close()
 		return nil, h.gone(ctx, err)
@@ -227,12 +240,7 @@ func (x *Execution) start(o ExecOptions) error {
 // ended first, and its processes with it. When ctx ends, so does the waiting, and
 // nothing else.
 func (x *Execution) Wait(ctx context.Context) (code int, signal unix.Signal, err error) {
-	stop := context.AfterFunc(ctx, func() { _ = x.f.SetReadDeadline(time.Unix(1, 0)) })
-	defer func() {
-		if !stop() {
-			_ = x.f.SetReadDeadline(time.Time{})
-		}
-	}()
+	defer endWith(ctx, x.f.SetReadDeadline)()
 	for {
 		r, _, err := receive(x.conn)
 		switch {
