@@ -43,9 +43,12 @@ func (c *Container) execSteps(o ExecOptions) []ns.Step {
 	if c.Proc.Clone != 0 {
 		in.add("exec.join", ns.Setns{Kinds: c.Proc.Clone})
 	}
+	// Before it is forked into the container's PID namespace, where others can see
+	// it: there it is never more than they are (CVE-2016-9962).
+	in = append(in, c.become...)
 	in.add("exec.fork", ns.Refork{})
 	in.add("exec.wait", ns.AwaitParent{})
-	in = append(in, c.become...)
+	in = append(in, c.session...)
 	if o.TTY {
 		in.add("stdio.terminal", ns.Terminal{})
 	} else {

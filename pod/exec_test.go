@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/podlab/podlab/internal/testenv"
 	"github.com/podlab/podlab/ns"
 )
 
@@ -192,6 +193,35 @@ func TestExecSignals(t *testing.T) {
 		text, _ := io.ReadAll(out)
 		if _ = cmd.Wait(); string(text) != "got\n" || cmd.ProcessState.ExitCode() != 5 {
 			t.Errorf("got %q and exit code %d, want %q and 5", text, cmd.ProcessState.ExitCode(), "got\n")
+		}
+	})
+}
+
+// TestExecIsNeverMore: what a container sees of a process that joins it never has
+// more power than its own, not for a moment.
+func TestExecIsNeverMore(t *testing.T) {
+	eachCaller(t, func(t *testing.T, c *caller) {
+		_, err := exec.LookPath("perl")
+		testenv.Need(t, "perl", err == nil, "there is no perl")
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+		defer cancel()
+		c.detach(ctx, t, "more", "")
+		look := c.command(ctx, c.prog, "exec", "-i", "more", "--", "perl", "-e", `$| = 1; print "ready\n";
+			sub cap { open(my $f, "<", "/proc/$_[0]/status") or return ""; join("", grep /^Cap(Prm|Eff|Bnd|Amb)/, <$f>) } $own = cap("self");
+			for (;;) { for $p (2..400) { $c = cap($p); print $c if $c ne "" && $c ne $own && !$seen{$c}++ } }`)
+		out, err := look.StdoutPipe()
+		if err != nil || look.Start() != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.ReadFull(out, make([]byte, 6))
+		for range 40 {
+			c.exec(ctx, t, "more", "true")
+		}
+		_ = look.Process.Signal(syscall.SIGTERM)
+		saw, _ := io.ReadAll(out)
+		_ = look.Wait() // terminated
+		if len(saw) > 0 {
+			t.Errorf("got processes with\n%s, want none but with the container's capabilities", saw)
 		}
 	})
 }

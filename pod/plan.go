@@ -31,7 +31,7 @@ type Container struct {
 	Stdin bool    // it reads the caller's standard input
 	TTY   bool    // it has a terminal
 
-	become steps // of Proc: how its process becomes who it is to be, for those that join it
+	become, session steps // of Proc: how its process becomes who it is to be, for those that join it
 }
 
 // PlanOptions is what the command line adds to the manifest.
@@ -279,6 +279,8 @@ func (pl *planner) planContainer(c *spec.Container) (Container, error) {
 	in.add("umask.set", ns.Umask{Mask: 0o22})
 	pl.credentials(c, &in)
 	become := in[join:len(in):len(in)]
+	pl.session(&in)
+	session := in[join+len(become) : len(in) : len(in)]
 	if c.TTY {
 		in.add("stdio.terminal", ns.Terminal{})
 	} else {
@@ -292,7 +294,8 @@ func (pl *planner) planContainer(c *spec.Container) (Container, error) {
 		Stdin: c.Stdin,
 		TTY:   c.TTY,
 
-		become: become,
+		become:  become,
+		session: session,
 	}, nil
 }
 

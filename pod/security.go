@@ -147,8 +147,7 @@ func (pl *planner) owner() string {
 
 // credentials makes the container's process who it is to be. The order is the
 // kernel's: dropping from the bounding set takes CAP_SETPCAP, groups and ids
-// take CAP_SETGID and CAP_SETUID, and the parent-death signal is lost when the
-// ids change.
+// take CAP_SETGID and CAP_SETUID.
 func (pl *planner) credentials(c *spec.Container, in *steps) {
 	u := userOf(pl.pod, c)
 	keep := ns.DefaultCaps
@@ -167,6 +166,11 @@ func (pl *planner) credentials(c *spec.Container, in *steps) {
 	}
 	in.add("caps.set", ns.SetCaps{Keep: keep})
 	in.add("cred.nnp", ns.NoNewPrivs{})
+}
+
+// session is what a process has for itself, and a child of it would not have. The
+// parent-death signal is lost when the ids change.
+func (pl *planner) session(in *steps) {
 	in.add("cred.session", ns.Session{})
 	in.add("cred.keyring", ns.Keyring{})
 	in.add("cred.death", ns.DeathSignal{})
