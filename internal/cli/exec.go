@@ -197,17 +197,20 @@ func (u *ui) execPipes(h *pod.Handle, o pod.ExecOptions, stdin bool) (int, unix.
 		_ = f.Close()
 	}
 	ends = nil
-	if err != nil {
+	enough := func() {
+		for _, r := range outs {
+			_ = r.SetReadDeadline(time.Unix(1, 0)) // of a pipe of our own
+		}
 		copies.Wait()
+	}
+	if err != nil {
+		enough() // a supervisor that doesn't answer still has the other ends
 		return 0, 0, err
 	}
 	defer func() { _ = x.Close() }() // it has ended, or shall
 	signals.pass(x)
 	code, sig, err := x.Wait(stdcontext.Background())
-	for _, r := range outs {
-		_ = r.SetReadDeadline(time.Unix(1, 0)) // what it has left running isn't waited for
-	}
-	copies.Wait()
+	enough() // what it has left running isn't waited for
 	return code, sig, err
 }
 
