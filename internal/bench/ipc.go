@@ -29,7 +29,7 @@ var kinds = []struct {
 	c    bool // has a twin in C
 }{
 	{"sem", 10000, true}, {"mq", 10000, true}, {"msg", 10000, false}, {"posix-sem", 10000, false},
-	{"shm", 30000, false}, {"posix-shm", 30000, false}, {"copy shm", 300, false}, {"copy posix-shm", 300, false},
+	{"shm", 30000, false}, {"posix-shm", 30000, false}, {"copy shm", 2000, false}, {"copy posix-shm", 2000, false},
 }
 
 // match is one way to play a kind; its figures are nanoseconds, one for each round of the benchmark.
@@ -45,6 +45,7 @@ type arena struct {
 	root string
 	cpus [2]string // of drive and serve
 	name string
+	part int // games are this part of their length
 }
 
 // ipcBench measures all kinds inside a pod and on the host, in one interleaved run.
@@ -52,6 +53,7 @@ func ipcBench(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench ipc", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 40, "rounds")
 	cpus := flags.String("cpus", "0,0", "processors of the two players: on one, what is measured is the kernel's work; on two, mostly how fast a processor wakes")
+	part := flags.Int("part", 1, "play games of one PART of their length, to try them; the figures are worth little then")
 	podlab := flags.String("podlab", "", "podlab's binary; built from this checkout otherwise")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -61,7 +63,7 @@ func ipcBench(args []string, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	a := arena{work: work{dir: dir, podlab: filepath.Join(dir, "podlab")}, root: filepath.Join(dir, "state"), name: fmt.Sprintf("podlab-bench-%d", os.Getpid())}
+	a := arena{work: work{dir: dir, podlab: filepath.Join(dir, "podlab")}, root: filepath.Join(dir, "state"), name: fmt.Sprintf("podlab-bench-%d", os.Getpid()), part: *part}
 	var comma bool
 	if a.cpus[0], a.cpus[1], comma = strings.Cut(*cpus, ","); !comma {
 		return fmt.Errorf("-cpus %q: want two numbers with a comma between them", *cpus)
@@ -182,7 +184,7 @@ func (a arena) player(ctx context.Context, m *match, side string) *exec.Cmd {
 	} else {
 		line = append(line, filepath.Join(dir, "bench"), "play")
 	}
-	line = append(line, kinds[m.kind].name, side, strconv.Itoa(kinds[m.kind].n), a.name)
+	line = append(line, kinds[m.kind].name, side, strconv.Itoa(max(1, kinds[m.kind].n/a.part)), a.name)
 	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
 	// A session of its own, as a container's program has. The kernel schedules sessions as groups (sched(7), autogroup),
 	// and to switch between processes of two takes longer than within one.
