@@ -116,7 +116,7 @@ func strangersDir(t *testing.T) string {
 }
 
 // strangerPods runs two pods: in "one" there are app, pull and, if wanted, user, who isn't root; in "two" app.
-func strangerPods(t *testing.T, user bool) pods {
+func strangerPods(t *testing.T, user bool, flags ...string) pods {
 	t.Helper()
 	var b strings.Builder
 	container := func(name, context string) {
@@ -132,7 +132,7 @@ func strangerPods(t *testing.T, user bool) pods {
 	b.WriteString(volume + podHeader("two"))
 	container("app", "")
 	b.WriteString(volume)
-	return startPods(t, b.String())
+	return startPods(t, b.String(), flags...)
 }
 
 func nameOf(kind string) string {
@@ -186,4 +186,27 @@ func (p pods) exchange(kind string, a, b side) {
 	p.does(b.where, b.does(kind, "remove", name)...)
 	p.refused(a.where, "ENOENT", a.does(kind, "take", name)...)
 	p.refused(b.where, "ENOENT", b.does(kind, "take", name)...)
+}
+
+// Each ✗ above can fail: built without IPC namespaces, pods share what follows one, and the same looks find it.
+func TestStrangersWithoutIsolation(t *testing.T) {
+	s := strangers[0]
+	s.need(t)
+	p := strangerPods(t, false, "--without", "ipc")
+	for _, kind := range slices.Concat(systemV, []string{"mq"}) {
+		name := fmt.Sprintf("0x%08x", 0xdec00000+os.Getpid()) // on this machine now, where others test too
+		if kind == "mq" {
+			name = fmt.Sprintf("/podlab-strangers-%d", os.Getpid())
+		}
+		t.Cleanup(func() { _, _ = p.late("ipc", kind, "rm", name) }) // gone already, if all went well
+		p.does("one/app", s.does(kind, "make", name)...)
+		for _, from := range []side{{"two/app", s.does, ""}, {"two/app", toolbox, ""}} {
+			p.does("one/app", s.does(kind, "put", name, "to all")...)
+			p.does(from.where, from.does(kind, "take", name)...)
+		}
+		p.does("two/app", toolbox(kind, "remove", name)...)
+	}
+	// Shared memory of POSIX follows the mount, which they still have.
+	p.does("one/app", s.does("posix-shm", "make", "/stranger")...)
+	p.refused("two/app", "ENOENT", s.does("posix-shm", "take", "/stranger")...)
 }
