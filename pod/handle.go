@@ -41,14 +41,26 @@ func Open(r *Root, namespace, name string) (*Handle, error) {
 // Close lets go of the handle; the pod doesn't notice.
 func (h *Handle) Close() error { return unix.Close(h.dir) }
 
+// connectPatience is how long a supervisor may take to let somebody in: it does so
+// at once, unless it is stopped.
+const connectPatience = 5 * time.Second
+
 // connect opens a connection for one request.
 func (h *Handle) connect() (*os.File, *ns.Conn, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("socket: %w", err)
 	}
-	err = unix.Connect(fd, &unix.SockaddrUnix{Name: "/proc/self/fd/" + strconv.Itoa(h.dir) + "/" + controlFile})
+	// connect(2) waits while as many wait as listen(2) has allowed: for ever, if the
+	// supervisor is stopped. SO_SNDTIMEO ends that too, socket(7), with EAGAIN.
+	limit := unix.NsecToTimeval(connectPatience.Nanoseconds())
+	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit) // can't fail for a socket and such a time
+	for err = unix.EINTR; err == unix.EINTR; {                                // with a time limit it isn't restarted, signal(7)
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: "/proc/self/fd/" + strconv.Itoa(h.dir) + "/" + controlFile})
+	}
 	switch {
+	case err == unix.EAGAIN:
+		err = fmt.Errorf("%s: its supervisor doesn't answer", h.Name)
 	case errors.Is(err, unix.ECONNREFUSED):
 		err = fmt.Errorf("%s: a lost pod: nothing of it runs", h.Name)
 	case errors.Is(err, unix.ENOENT):

@@ -51,3 +51,32 @@ func TestWaitAgain(t *testing.T) {
 		t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
 	}
 }
+
+// TestConnectToAStoppedSupervisor: where nobody accepts, and as many wait as may,
+// the next one is told.
+func TestConnectToAStoppedSupervisor(t *testing.T) {
+	t.Parallel() // it waits
+	dir, err := unix.Open(t.TempDir(), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := (&Dir{fd: dir}).listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	h := &Handle{Name: "web", dir: dir}
+	defer h.Close()
+	for range 1000 { // far more than may wait
+		c, _, err := h.connect()
+		if err == nil {
+			defer c.Close()
+			continue
+		}
+		if got, want := err.Error(), "web: its supervisor doesn't answer"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		return
+	}
+	t.Error("everybody was let in, and nobody was there")
+}
