@@ -104,11 +104,12 @@ func (d *Dir) listen() (*os.File, error) {
 
 // openControl lets others ask for things from now on.
 func (s *supervisor) openControl() error {
+	s.control = control{asked: make(chan asked), done: make(chan struct{}), clients: map[*client]bool{}}
 	f, err := s.dir.listen()
 	if err != nil {
 		return err
 	}
-	s.control = control{listener: f, asked: make(chan asked), done: make(chan struct{}), clients: map[*client]bool{}}
+	s.control.listener = f
 	s.control.work.Add(1)
 	go s.control.accept()
 	return nil

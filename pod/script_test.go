@@ -43,7 +43,7 @@ func asked(t *testing.T, name string) (*spec.Pod, *spec.Input) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, _, err := spec.Parse(name, data, spec.Options{})
+	in, _, err := spec.Parse(name, data, spec.Options{AllowUnsafeSysctls: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func (s *supervisor) loop(ctx context.Context) error {
 			s.all(LifeEvent{Kind: LifeTick})
 		case <-save.C:
 			s.writeState()
-			if s.control.listener == nil {
+			if s.control.done == nil { // once, whatever comes of it
 				if err := s.openControl(); err != nil {
 					s.emit(Event{Kind: EventNote, Msg: "nobody can exec into this pod: " + err.Error()})
 				}
@@ -266,9 +266,12 @@ func (s *supervisor) alive(i int) {
 	if !b.born || b.pidfd < 0 {
 		return
 	}
-	s.emit(Event{Kind: EventStarted, Container: b.plan.Name, Pid: b.pid})
 	_ = b.reports.Close() // it has said all
 	s.feed(i, LifeEvent{Kind: LifeStarted, At: s.now()})
+	if s.opts.Detached {
+		s.writeState() // who hears that the pod runs may look
+	}
+	s.emit(Event{Kind: EventStarted, Container: b.plan.Name, Pid: b.pid})
 	s.ended(i)
 }
 

@@ -45,6 +45,7 @@ func (w *podWatch) event(e pod.Event) {
 		}
 	case pod.EventFailed:
 		w.births-- // it never will
+		w.code = e.Code
 		w.r.u.fail(context(w.r.args.where("run"), e.Err))
 	case pod.EventExited:
 		w.code = e.Code

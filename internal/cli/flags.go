@@ -51,17 +51,27 @@ func tooMany(args []string) error {
 	return fmt.Errorf("unexpected argument %s", quote(args[0]))
 }
 
-// checkName refuses a name that Kubernetes refuses, before it becomes part of a path: a DNS label (RFC 1123).
+// checkName refuses a name that Kubernetes refuses, before it becomes part of a path: a namespace is a DNS label, a pod's
+// name may be several with dots between them (RFC 1123), and up to 253 long in all.
 func checkName(what, name string) error {
-	bad := name == "" || len(name) > 253 || strings.HasPrefix(name, "-") || strings.HasSuffix(name, "-")
+	most := 253
+	if what == "namespace" {
+		most = 63
+	}
+	bad := name == "" || what == "namespace" && strings.Contains(name, ".")
 	for _, label := range strings.Split(name, ".") {
-		bad = bad || label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-'
+		bad = bad || label == "" || label[0] == '-' || label[len(label)-1] == '-'
 	}
 	for i := range len(name) {
 		c := name[i]
 		bad = bad || !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '.')
 	}
-	if bad {
+	switch {
+	case len(name) > most:
+		return fmt.Errorf("%s %s: %d characters, want at most %d", what, quote(name), len(name), most)
+	case bad && what == "namespace":
+		return fmt.Errorf("%s %s: want lower-case letters, digits and -", what, quote(name))
+	case bad:
 		return fmt.Errorf("%s %s: want lower-case letters, digits, - and .", what, quote(name))
 	}
 	return nil
