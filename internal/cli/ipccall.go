@@ -108,8 +108,8 @@ func (c *ipcCall) do(run func(*ipcCall) error) (err error) {
 	if output != "text" && output != "json" {
 		return usage(c.path, oneOf("-o", output, "text", "json"))
 	}
-	if c.c.Duration("timeout") < 0 {
-		return usage(c.path, fmt.Errorf("--timeout %s: want a time to come", c.c.Duration("timeout")))
+	if err := c.checkTimeout(); err != nil {
+		return err
 	}
 	// What was typed as a mode is what is meant. System V objects know no umask at all.
 	syscall.Umask(0)
@@ -138,6 +138,19 @@ func (c *ipcCall) do(run func(*ipcCall) error) (err error) {
 		return err
 	}
 	return hold(c.u, signals, c.inputRead)
+}
+
+// checkTimeout refuses a --timeout that is over before it begins. 0 could mean for ever as well as not at all.
+func (c *ipcCall) checkTimeout() error {
+	d := c.c.Duration("timeout")
+	if !c.c.IsSet("timeout") || d > 0 {
+		return nil
+	}
+	f := &failure{code: codeOwn, err: usage(c.path, fmt.Errorf("--timeout %s: want a time to come", d)), hint: "without --timeout it waits for as long as it takes"}
+	if _, ok := indexFlags(c.c.Command.Flags)["no-wait"]; ok {
+		f.hint = "--no-wait doesn't wait at all"
+	}
+	return f
 }
 
 // print prints the result. All of it goes out at once, before a hold: whoever reads a line knows that the object is held.
