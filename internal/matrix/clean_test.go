@@ -1,9 +1,12 @@
 package matrix
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -235,4 +238,24 @@ func TestGuard(t *testing.T) {
 			do(t, witness, request{Do: "unlink", Row: row, Place: place})
 		}
 	}
+}
+
+// TestAnswerWithoutEnd: in a container others can write where the probe writes. What they write must neither be waited
+// for nor kept.
+func TestAnswerWithoutEnd(t *testing.T) {
+	p, err := Pipes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	endless := exec.Command("sh", "-c", "yes >&2 & exec tr '\\0' x </dev/zero")
+	endless.Stdin, endless.Stdout, endless.Stderr = p.Stdin, p.Stdout, p.Stderr
+	if err := endless.Start(); err != nil {
+		t.Fatal(err)
+	}
+	l := p.Link(func(context.Context) error { _ = endless.Process.Kill(); return endless.Wait() })
+	if _, err := l.ask(t.Context(), request{}); err == nil || !strings.Contains(err.Error(), "its answer has no end") {
+		t.Errorf("got %v, want its answer has no end", err)
+	}
+	_ = l.out.Close() // tr is stopped by it, if not killed
+	_ = l.Close()     // killed
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,8 +26,12 @@ type Link struct {
 // NewLink takes over the ends of a probe's pipes: in is written to, out is read. wait returns when the probe has ended, and ends it if ctx
 // does before.
 func NewLink(in, out *os.File, wait func(ctx context.Context) error) *Link {
-	return &Link{in: in, out: out, read: bufio.NewReader(out), wait: wait}
+	return &Link{in: in, out: out, read: bufio.NewReaderSize(out, maxAnswer), wait: wait}
 }
+
+// maxAnswer is the longest line that is taken for an answer, and the most that is kept of what a probe complains of, in
+// bytes; a real one has a few hundred. In a container others can write where the probe writes, by /proc/PID/fd.
+const maxAnswer = 64 << 10
 
 // grace is what a probe gets to answer a request, and to clean up after the last one. It needs milliseconds.
 const grace = 10 * time.Second
@@ -65,9 +70,12 @@ func (l *Link) exchange(ctx context.Context, r request, a *answer) error {
 	if _, err := l.in.Write(append(line, '\n')); err != nil {
 		return err
 	}
-	line, err = l.read.ReadBytes('\n')
+	line, err = l.read.ReadSlice('\n')
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if errors.Is(err, bufio.ErrBufferFull) {
+		return errors.New("its answer has no end")
 	}
 	if err != nil {
 		return err
@@ -116,13 +124,28 @@ func Pipes() (*Plumbing, error) {
 		p.Abandon()
 		return nil, err
 	}
-	fd, err := unix.MemfdCreate("probe", unix.MFD_CLOEXEC)
-	if err != nil {
+	if p.Stderr, err = scratch(); err != nil {
 		p.Abandon()
+		return nil, err
+	}
+	return &p, nil
+}
+
+// scratch is a file in memory that can't grow beyond maxAnswer: what is written after that is EPERM, memfd_create(2).
+func scratch() (*os.File, error) {
+	fd, err := unix.MemfdCreate("probe", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
-	p.Stderr = os.NewFile(uintptr(fd), "probe's standard error")
-	return &p, nil
+	f := os.NewFile(uintptr(fd), "probe's standard error")
+	if err = f.Truncate(maxAnswer); err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_GROW)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, os.NewSyscallError("fcntl F_ADD_SEALS", err)
+	}
+	return f, nil
 }
 
 // Link is the way to the probe that has the files now. The probe's ends are closed here: a pipe ends when its last
@@ -143,7 +166,8 @@ func (p *Plumbing) Link(wait func(context.Context) error) *Link {
 func (p *Plumbing) said() string {
 	b := make([]byte, 2000)
 	n, _ := p.Stderr.ReadAt(b, 0) // io.EOF, mostly
-	return string(b[:n])
+	text, _, _ := strings.Cut(string(b[:n]), "\x00")
+	return text
 }
 
 // Abandon closes everything: there is no probe.
