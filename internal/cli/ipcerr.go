@@ -217,9 +217,13 @@ func (c *ipcCall) invalid(op, noun string) string {
 	case op == "semctl":
 		return "the set has no semaphore of that number (they count from 0), or was removed since it was found"
 	case op == "msgsnd":
-		return fmt.Sprintf("a message has at most %s bytes in this IPC namespace: kernel.msgmax", limit("kernel.msgmax", ""))
+		return longestMessage()
 	}
 	return ""
+}
+
+func longestMessage() string {
+	return fmt.Sprintf("a message has at most %s bytes in this IPC namespace: kernel.msgmax", limit("kernel.msgmax", ""))
 }
 
 // full is ENOSPC and ENOMEM: which limit that is.

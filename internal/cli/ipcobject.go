@@ -50,6 +50,14 @@ func (c *ipcCall) object(typed string) (o object, err error) {
 	return o, nil
 }
 
+// title is what the object is called in messages.
+func (o object) title() string {
+	if o.name != "" {
+		return o.name
+	}
+	return o.typed
+}
+
 func isPrivate(typed string) bool {
 	k := new(ipc.Key)
 	return k.UnmarshalText([]byte(typed)) == nil && *k == ipc.Private
@@ -108,14 +116,13 @@ func createSysV[ID ~int](c *ipcCall, get func(ipc.Key, ipc.Get) (ID, error)) (o 
 // keepOpen lets go of something after the hold.
 func (c *ipcCall) keepOpen(release func() error) { c.keep = append(c.keep, release) }
 
-// payload is the text to write or send: an argument, or standard input where that is "-".
-func (c *ipcCall) payload(arg string) ([]byte, error) {
+// payload is the text to write or send: an argument, or standard input where that is "-". Of an input that is longer than
+// most bytes it has one byte more: enough to see that, for an input may be endless.
+func (c *ipcCall) payload(arg string, most int64) ([]byte, error) {
 	if arg != "-" {
 		return []byte(arg), nil
 	}
 	c.inputRead = true
-	// No object is larger than memory, but standard input may be endless.
-	const most = 1 << 30
 	type result struct {
 		p   []byte
 		err error
@@ -132,9 +139,6 @@ func (c *ipcCall) payload(arg string) ([]byte, error) {
 	case r := <-got:
 		if r.err != nil {
 			return nil, usage(c.path, fmt.Errorf("standard input: %w", bareErrno(r.err)))
-		}
-		if len(r.p) > most {
-			return nil, usage(c.path, fmt.Errorf("standard input: more than %d bytes", most))
 		}
 		return r.p, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"strconv"
 
 	"github.com/podlab/podlab/ipc"
@@ -80,11 +81,11 @@ func (c *ipcCall) sendMsg() error {
 	if typ < 1 {
 		return usage(c.path, fmt.Errorf("--type %d: a message's type is greater than 0 (msgop(2))", typ))
 	}
-	p, err := c.payload(c.args[1])
+	id, err := c.openMsg()
 	if err != nil {
 		return err
 	}
-	id, err := c.openMsg()
+	p, err := c.messageText()
 	if err != nil {
 		return err
 	}
@@ -101,6 +102,20 @@ func (c *ipcCall) sendMsg() error {
 	c.add("type", typ)
 	c.say("sent %d %s, type %d", len(p), plural(len(p), "byte"), typ)
 	return nil
+}
+
+// messageText is the text of a message for a queue of System V's. An argument that is too long the kernel refuses; of a
+// standard input that is, there is only the beginning.
+func (c *ipcCall) messageText() ([]byte, error) {
+	most, err := strconv.ParseInt(limit("kernel.msgmax", ""), 10, 64)
+	if err != nil {
+		most = math.MaxInt32 // the largest that the sysctl can be
+	}
+	p, err := c.payload(c.args[1], most)
+	if err == nil && c.inputRead && int64(len(p)) > most {
+		err = &failure{code: codeKernel, err: usage(c.path, fmt.Errorf("standard input: more than %d bytes", most)), hint: longestMessage()}
+	}
+	return p, err
 }
 
 func (c *ipcCall) receiveMsg() error {
@@ -214,11 +229,16 @@ func (c *ipcCall) sendMQ() error {
 	if prio < 0 || prio > ipc.MaxPriority {
 		return usage(c.path, fmt.Errorf("--priority %d: want 0 to %d", prio, ipc.MaxPriority))
 	}
-	p, err := c.payload(c.args[1])
+	q, err := c.openMQ(false)
 	if err != nil {
 		return err
 	}
-	q, err := c.openMQ(false)
+	a, err := q.Attr()
+	if err != nil {
+		return err
+	}
+	// The queue's message size never changes: one byte more than that, and the kernel refuses it (EMSGSIZE).
+	p, err := c.payload(c.args[1], a.MessageSize)
 	if err != nil {
 		return err
 	}

@@ -125,15 +125,35 @@ func (c *ipcCall) openShm(readOnly bool) (*ipc.Segment, error) {
 }
 
 func (c *ipcCall) writeShm() error {
-	p, err := c.payload(c.args[1])
-	if err != nil {
-		return err
-	}
 	seg, err := c.openShm(false)
 	if err != nil {
 		return err
 	}
-	return c.write(attached{seg}, int64(len(seg.Data)), p)
+	size := int64(len(seg.Data))
+	p, err := c.payloadFor(size)
+	if err != nil {
+		return err
+	}
+	return c.write(attached{seg}, size, p)
+}
+
+// payloadFor is what is to be written at --offset into memory of some size.
+func (c *ipcCall) payloadFor(size int64) ([]byte, error) {
+	off := c.c.Int64("offset")
+	if off < 0 || off > size {
+		return nil, usage(c.path, fmt.Errorf("--offset %d: %s has %d %s", off, c.subject.title(), size, plural(int(size), "byte")))
+	}
+	const most = 1 << 30 // a file in /dev/shm may be said to be far larger than memory
+	room := min(size-off, most)
+	p, err := c.payload(c.args[1], room)
+	if err == nil && int64(len(p)) > room {
+		what := fmt.Sprintf("%d %s", len(p), plural(len(p), "byte"))
+		if c.inputRead {
+			what = fmt.Sprintf("standard input: more than %d %s", room, plural(int(room), "byte"))
+		}
+		err = usage(c.path, fmt.Errorf("%s at %d: %s has %d", what, off, c.subject.title(), size))
+	}
+	return p, err
 }
 
 func (c *ipcCall) readShm() error {
@@ -144,12 +164,9 @@ func (c *ipcCall) readShm() error {
 	return c.read(attached{seg}, int64(len(seg.Data)))
 }
 
-// write puts p into memory of some size. It must fit: what doesn't is not cut, and nothing grows.
+// write puts p, of which payloadFor has seen that it fits, into memory of some size.
 func (c *ipcCall) write(m memory, size int64, p []byte) error {
 	off := c.c.Int64("offset")
-	if off < 0 || off > size || int64(len(p)) > size-off {
-		return usage(c.path, fmt.Errorf("%d bytes at %d: %s has %d", len(p), off, c.args[0], size))
-	}
 	n := len(p)
 	if !c.c.Bool("raw") && off+int64(n) < size {
 		p = append(p, 0)
@@ -167,14 +184,14 @@ func (c *ipcCall) write(m memory, size int64, p []byte) error {
 func (c *ipcCall) read(m memory, size int64) error {
 	off := c.c.Int64("offset")
 	if off < 0 || off > size {
-		return usage(c.path, fmt.Errorf("--offset %d: %s has %d bytes", off, c.args[0], size))
+		return usage(c.path, fmt.Errorf("--offset %d: %s has %d %s", off, c.subject.title(), size, plural(int(size), "byte")))
 	}
 	want, err := c.bytesOf("size", size-off)
 	if err != nil {
 		return usage(c.path, err)
 	}
 	if want > size-off {
-		return usage(c.path, fmt.Errorf("%d bytes at %d: %s has %d", want, off, c.args[0], size))
+		return usage(c.path, fmt.Errorf("%d %s at %d: %s has %d", want, plural(int(want), "byte"), off, c.subject.title(), size))
 	}
 	c.add("offset", off)
 	if c.c.Bool("raw") && c.c.String("output") == "text" {
@@ -290,13 +307,21 @@ func (c *ipcCall) openShared(readOnly bool) (s *ipc.Shared, size int64, err erro
 }
 
 func (c *ipcCall) writeShared() error {
-	p, err := c.payload(c.args[1])
-	if err != nil {
-		return err
-	}
 	s, size, err := c.openShared(false)
 	if err != nil {
 		return err
+	}
+	p, err := c.payloadFor(size)
+	if err != nil {
+		return err
+	}
+	// A write behind the end would make the file larger: somebody may have cut it while the input was read.
+	if now, err := s.Size(); err != nil {
+		return err
+	} else if c.c.Int64("offset")+int64(len(p)) > now {
+		return usage(c.path, fmt.Errorf("%s was cut from %d to %d bytes meanwhile", c.subject.title(), size, now))
+	} else {
+		size = now
 	}
 	return c.write(s, size, p)
 }
