@@ -34,6 +34,7 @@ type ipcCall struct {
 	subject object // what the last argument that was read names
 
 	inputRead bool // standard input was the payload
+	unmade    bool // what was made couldn't be made as it was asked for, and was removed again
 
 	ctx    stdcontext.Context // ends at --timeout, and at a signal
 	raw    io.Reader          // --raw: printed as it is

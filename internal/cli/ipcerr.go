@@ -71,8 +71,10 @@ func (c *ipcCall) meaning(err error) string {
 		return "no such message is there, and --no-wait doesn't wait for one"
 	case unix.EINVAL:
 		return c.invalid(op, noun)
-	case unix.ENOSPC, unix.ENOMEM:
+	case unix.ENOSPC:
 		return c.full(op)
+	case unix.ENOMEM:
+		return noMemory(op)
 	case unix.EMFILE:
 		return queueBytes()
 	}
@@ -140,6 +142,9 @@ func deviceOf(path string) string {
 // denied is EACCES and EPERM: whose the object is, and who asked.
 func (c *ipcCall) denied(errno unix.Errno, noun string) string {
 	me := fmt.Sprintf("podlab runs as %s", userName(os.Geteuid()))
+	if c.unmade {
+		return fmt.Sprintf("more than kernel.msgmnb = %s bytes takes CAP_SYS_RESOURCE; the new queue was removed again", limit("kernel.msgmnb", ""))
+	}
 	o, ok := c.listed(c.subject)
 	if !ok {
 		return me
@@ -147,9 +152,6 @@ func (c *ipcCall) denied(errno unix.Errno, noun string) string {
 	its := fmt.Sprintf("the %s belongs to %s and has mode %s", noun, userName(o.UID), octal(o.Mode))
 	if errno == unix.EPERM && c.kind.SystemV() {
 		its += ", made by " + userName(o.CreatorUID)
-		if c.kind == ipc.KindMsg && strings.HasSuffix(c.path, " create") {
-			return fmt.Sprintf("more than kernel.msgmnb = %s bytes takes CAP_SYS_RESOURCE", limit("kernel.msgmnb", ""))
-		}
 	}
 	return its + "; " + me
 }
@@ -226,7 +228,26 @@ func longestMessage() string {
 	return fmt.Sprintf("a message has at most %s bytes in this IPC namespace: kernel.msgmax", limit("kernel.msgmax", ""))
 }
 
-// full is ENOSPC and ENOMEM: which limit that is.
+// noMemory is ENOMEM: not a limit of the namespace, but no memory, or none that the kernel promises.
+func noMemory(op string) string {
+	if op != "shmget" {
+		return "the kernel has no memory for it: this machine's, or the control group's (memory.max)"
+	}
+	// A segment's pages are promised when it is made, or it isn't made (shmget(2)); by default not more at once than the
+	// machine has (Documentation/mm/overcommit-accounting.rst).
+	how := "?"
+	if data, err := os.ReadFile("/proc/sys/vm/overcommit_memory"); err == nil {
+		how = strings.TrimSpace(string(data))
+	}
+	has := ""
+	var s unix.Sysinfo_t
+	if unix.Sysinfo(&s) == nil {
+		has = fmt.Sprintf("; this machine has %d bytes of memory and swap", (s.Totalram+s.Totalswap)*uint64(s.Unit))
+	}
+	return "more than the kernel promises: vm.overcommit_memory is " + how + has
+}
+
+// full is ENOSPC: which limit that is.
 func (c *ipcCall) full(op string) string {
 	const here = " in this IPC namespace"
 	switch {

@@ -50,7 +50,9 @@ func (c *ipcCall) createMsg() error {
 	}
 	if n := c.c.Int64("max-bytes"); created && c.c.IsSet("max-bytes") {
 		if err := id.SetBytes(int(n)); err != nil {
-			return errors.Join(err, id.Remove())
+			gone := id.Remove()
+			c.unmade = gone == nil
+			return errors.Join(err, gone)
 		}
 	}
 	at := c.withKey(o, int(id))
