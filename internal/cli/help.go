@@ -73,7 +73,7 @@ func commandHelp(u *ui, v verb) error {
 	if c.ArgsUsage != "" {
 		line += " " + c.ArgsUsage
 	}
-	u.printf("%s: %s.\n\nUsage: %s\n\n%s\n", c.HelpName, c.Usage, line, strings.TrimSpace(c.Description))
+	u.printf("%s: %s.\n\nUsage: %s\n\n%s\n", c.HelpName, c.Usage, line, u.wrapText(strings.TrimSpace(c.Description)))
 	var rows [][2]string
 	head := "Flags"
 	if below != nil {
@@ -93,9 +93,31 @@ func commandHelp(u *ui, v verb) error {
 	}
 	u.printf("\n%s:\n", head)
 	for _, r := range rows {
-		u.printf("  %-*s   %s\n", wide, r[0], r[1])
+		right := u.wrap(r[1], strings.Repeat(" ", wide+5))
+		u.printf("%s\n", strings.TrimRight(fmt.Sprintf("  %-*s   %s", wide, r[0], strings.TrimLeft(right, " ")), " "))
 	}
 	return nil
+}
+
+// wrapText breaks the paragraphs of a text anew. Lines that begin with a space are what is typed or printed, and stay.
+func (u *ui) wrapText(text string) string {
+	var all, paragraph []string
+	end := func() {
+		if len(paragraph) > 0 {
+			all = append(all, u.wrap(strings.Join(paragraph, " "), ""))
+		}
+		paragraph = nil
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		if line != "" && line[0] != ' ' {
+			paragraph = append(paragraph, line)
+			continue
+		}
+		end()
+		all = append(all, line)
+	}
+	end()
+	return strings.Join(all, "\n")
 }
 
 // flagHelp is a flag's two columns: its names with the name of its value (which stands between backquotes in its

@@ -189,7 +189,7 @@ func ipcFlagRows() []ipcFlagRow {
 		{"wait", "wait until the object exists", false},
 		{"no-wait", "don't wait: what would block fails", false},
 		{"timeout", "wait `DURATION` at most (500ms, 2s), then end with code 124", time.Duration(0)},
-		{"hold", "then keep it until standard input ends or a signal comes; says holding when it does", false},
+		{"hold", "then keep it until standard input ends or a signal comes; says holding when it does. Where standard input is /dev/null or closed, or was the text, only a signal ends it", false},
 		{"size", "`BYTES` it has; 64k and 1M are understood", "4096"},
 		{"size:read", "read `BYTES`, whatever they are", ""},
 		{"size:resize", "`BYTES` it has from now on; 64k and 1M are understood", ""},

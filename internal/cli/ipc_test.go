@@ -1,14 +1,19 @@
 package cli
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v2"
 
+	"github.com/podlab/podlab/internal/inventory"
 	"github.com/podlab/podlab/ipc"
 )
 
@@ -140,4 +145,41 @@ func TestCounted(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", have, got, want)
 		}
 	}
+}
+
+func TestSharedPayer(t *testing.T) {
+	alone := inventory.Payer{Inode: 1, Containers: []string{"app"}}
+	both := inventory.Payer{Inode: 1, Containers: []string{"app", "pull"}}
+	for _, c := range []struct {
+		payers []inventory.Payer
+		want   string
+	}{{nil, ""}, {[]inventory.Payer{alone}, ""}, {[]inventory.Payer{alone, both}, "app+pull"}} {
+		if got := sharedPayer(inventory.Inventory{Items: []inventory.Item{{}, {Payers: c.payers}}}); got != c.want {
+			t.Errorf("%+v: got %q, want %q", c.payers, got, c.want)
+		}
+	}
+}
+
+// What a command's help says fits into 100 columns; only what is to be typed may be longer.
+func TestHelpWidth(t *testing.T) {
+	u := newUI(os.Stdin, os.Stdout, os.Stderr)
+	var look func(above string, all []entry)
+	look = func(above string, all []entry) {
+		for _, e := range all {
+			v, _ := find(all, above, e.name)
+			var b bytes.Buffer
+			u.outw = bufio.NewWriter(&b)
+			if err := commandHelp(u, v); err != nil {
+				t.Fatal(err)
+			}
+			_ = u.outw.Flush() // into memory
+			for line := range strings.SplitSeq(b.String(), "\n") {
+				if n := utf8.RuneCountInString(line); n > 100 && !strings.HasPrefix(line, "  $ ") {
+					t.Errorf("%s: %d columns, want 100 at most: %s", v.path, n, line)
+				}
+			}
+			look(v.path, subentries(v.path))
+		}
+	}
+	look("", entries())
 }

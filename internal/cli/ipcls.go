@@ -18,7 +18,8 @@ func ipcListCommand(u *ui) *cli.Command {
 		Description: "One table for all six kinds: what there is in this IPC namespace, and in this /dev/shm. A dash stands where a\n" +
 			"kind has no such thing. Queues can be listed only where an mqueue file system is mounted, or root may mount one.\n" +
 			"With POD: what that pod has, seen from outside. Which process of which container made it and uses it, and which\n" +
-			"container's control group pays for its pages: the first one that touched them. (Only root can see who pays.)\n\n" +
+			"container's control group pays for its pages: the first one that touched them. (Only root can see who pays.)\n" +
+			"PAID-BY a+b: the one control group that both a and b are in, as without a cgroup of their own.\n\n" +
 			"  $ podlab ipc ls\n  $ podlab ipc ls -o wide\n  $ podlab ipc ls web\n" +
 			"  $ podlab ipc ls -o json | jq -r '.[] | select(.kind == \"shm\") | .id'",
 		Flags: []cli.Flag{ipcFlag("o:ls"), namespaceFlag()},

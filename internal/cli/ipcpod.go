@@ -57,7 +57,22 @@ func listPodIPC(u *ui, name, root, namespace, output string) error {
 	}
 	u.table(t)
 	u.printf("\n%s\n", cleanString(whereOf(inv)))
+	if both := sharedPayer(inv); output == "table" && both != "" {
+		u.printf("PAID-BY %s: the one control group that all of them are in\n", cleanString(both))
+	}
 	return nil
+}
+
+// sharedPayer is the containers of a control group that pays and that several are in: "a+b", or "".
+func sharedPayer(inv inventory.Inventory) string {
+	for _, it := range inv.Items {
+		for _, p := range it.Payers {
+			if len(p.Containers) > 1 && p.Inode != 0 {
+				return strings.Join(p.Containers, "+")
+			}
+		}
+	}
+	return ""
 }
 
 type itemColumn struct {
