@@ -117,7 +117,7 @@ func (v ipcVerb) command(u *ui, kind ipc.Kind) *cli.Command {
 				return usage(path, err)
 			}
 			if v.list {
-				return listIPC(u, path, c.String("output"), []ipc.Kind{kind})
+				return listIPC(u, path, c.String("output"), kind)
 			}
 			return (&ipcCall{u: u, c: c, kind: kind, path: path, args: args}).do(v.run)
 		},

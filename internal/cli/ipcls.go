@@ -3,11 +3,14 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/podlab/podlab/ipc"
 )
@@ -16,12 +19,13 @@ func ipcListCommand(u *ui) *cli.Command {
 	return &cli.Command{
 		ArgsUsage: "[POD]",
 		Description: "One table for all six kinds: what there is in this IPC namespace, and in this /dev/shm. A dash stands where a\n" +
-			"kind has no such thing. Queues can be listed only where an mqueue file system is mounted, or root may mount one.\n" +
+			"kind has no such thing. Queues can be listed only where an mqueue file system is mounted, or root may mount one;\n" +
+			"what can't be listed is said, and makes the exit code 1.\n" +
 			"With POD: what that pod has, seen from outside. Which process of which container made it and uses it, and which\n" +
 			"container's control group pays for its pages: the first one that touched them. (Only root can see who pays.)\n" +
 			"PAID-BY a+b: the one control group that both a and b are in, as without a cgroup of their own.\n\n" +
 			"  $ podlab ipc ls\n  $ podlab ipc ls -o wide\n  $ podlab ipc ls web\n" +
-			"  $ podlab ipc ls -o json | jq -r '.[] | select(.kind == \"shm\") | .id'",
+			"  $ podlab ipc ls -o json | jq -r '.items[].object | select(.kind == \"shm\") | .id'",
 		Flags: []cli.Flag{ipcFlag("o:ls"), namespaceFlag()},
 		Action: func(c *cli.Context) error {
 			args := c.Args().Slice()
@@ -35,34 +39,80 @@ func ipcListCommand(u *ui) *cli.Command {
 				}
 				return nil
 			}
-			return listIPC(u, "ipc ls", c.String("output"), nil)
+			return listIPC(u, "ipc ls", c.String("output"), "")
 		},
 	}
 }
 
-// listIPC prints the objects of some kinds, or of all.
-func listIPC(u *ui, path, output string, kinds []ipc.Kind) error {
+// listing is -o json. Its items look like those of a pod's inventory.
+type listing struct {
+	IPC   uint64     `json:"ipcNamespace"` // inode number
+	Items []listItem `json:"items"`
+	Notes []string   `json:"notes,omitempty"` // what couldn't be listed
+}
+
+type listItem struct {
+	Object ipc.Object `json:"object"`
+}
+
+// listIPC prints the objects of a kind, or of all for "". What can't be listed is an error; what can is printed all the same.
+func listIPC(u *ui, verb, output string, kind ipc.Kind) error {
 	if output != "table" && output != "wide" && output != "json" {
-		return usage(path, oneOf("-o", output, "table", "wide", "json"))
+		return usage(verb, oneOf("-o", output, "table", "wide", "json"))
 	}
-	all, err := ipc.List()
-	all = slices.DeleteFunc(all, func(o ipc.Object) bool { return kinds != nil && !slices.Contains(kinds, o.Kind) })
+	all, err := objectsOf(kind)
+	var errs []error
+	result := listing{IPC: ipcInode(), Items: []listItem{}} // [], not null
 	for _, e := range listErrors(err) {
-		if kinds == nil || !noQueueList(e) || slices.Contains(kinds, ipc.KindQueue) {
-			u.note("%s: %s", path, e)
+		result.Notes = append(result.Notes, e.Error())
+		f := &failure{code: codeKernel, err: fmt.Errorf("%s: %w", verb, e)}
+		if noQueueList(e) {
+			f.hint = "podlab ipc mq get /NAME works without; root may mount -t mqueue none /dev/mqueue"
 		}
+		errs = append(errs, f)
 	}
 	if output == "json" {
-		if all == nil {
-			all = []ipc.Object{} // [], not null
+		for _, o := range all {
+			result.Items = append(result.Items, listItem{o})
 		}
-		return u.json(all)
+		if err := u.json(result); err != nil {
+			return err
+		}
+		return errors.Join(errs...)
 	}
 	u.table(objectTable(all, output == "wide"))
 	if slices.ContainsFunc(all, hasForeignCreator) {
 		u.printf("\nCREATOR 0: a process of another PID namespace\n")
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// objectsOf is the objects of a kind, or of all for "", and what of that couldn't be listed.
+func objectsOf(kind ipc.Kind) ([]ipc.Object, error) {
+	if kind == "" {
+		return ipc.List()
+	}
+	list := ipc.ListNamespace
+	if inDevShm(kind) {
+		list = func() ([]ipc.Object, error) { return ipc.ListAt(ipc.Places{Shm: ipc.Here().Shm}) }
+	}
+	all, err := list()
+	all = slices.DeleteFunc(all, func(o ipc.Object) bool { return o.Kind != kind })
+	errs := slices.DeleteFunc(listErrors(err), func(e error) bool {
+		var pe *os.PathError
+		sysv := errors.As(e, &pe) && path.Dir(pe.Path) == ipc.Here().SysV
+		return kind.SystemV() != sysv || sysv && path.Base(pe.Path) != string(kind)
+	})
+	return all, errors.Join(errs...)
+}
+
+// ipcInode is the number of the caller's IPC namespace, or 0 where /proc doesn't say.
+func ipcInode() uint64 {
+	var st unix.Stat_t
+	if unix.Stat("/proc/self/ns/ipc", &st) != nil {
+		return 0
+	}
+	return st.Ino
 }
 
 // listErrors is what List has joined, none for nil.
