@@ -27,6 +27,9 @@ func listPods(root string) ([]pod.Entry, error) {
 // findPod is the pod called name, or the only one whose name begins with it: fine for reading, never for deleting.
 // Without a namespace, one of any namespace will do if there is no other of that name.
 func findPod(all []pod.Entry, namespace, name string) (pod.Entry, error) {
+	if name == "" { // every name begins with it
+		return pod.Entry{}, withHint("podlab ps lists the pods there are", "want the name of a pod, have %s", quote(name))
+	}
 	var exact, begin []pod.Entry
 	var names []string
 	for _, e := range all {
