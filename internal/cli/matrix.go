@@ -25,6 +25,8 @@ func matrixCommand(u *ui) *cli.Command {
 		Description: "A container of the first pod makes an object of each of nine kinds. Who reaches it: another process of the same\n" +
 			"container, a sibling container, the other pods, this machine? What is to be expected follows from inode numbers of\n" +
 			"namespaces and mounts, and is computed from them; then everybody really looks, and exchanges data with the owner.\n" +
+			"Rights are left out: the objects may be used by everybody (mode 666), so the table shows who finds them, not who may\n" +
+			"use an object of yours that has another mode.\n" +
 			"A ✗ counts only if a sibling reached the same object just before and just after. Everything is removed again.\n" +
 			"A pod alone stands for the first of its running containers, by name; POD/CONTAINER names another.\n\n" +
 			"  $ podlab run -d web.yaml jobs.yaml\n  $ podlab ipc matrix web jobs\n  $ podlab ipc matrix -o svg web jobs >who.svg\n" +

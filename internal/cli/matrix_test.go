@@ -131,6 +131,31 @@ func TestMatrixTable(t *testing.T) {
 	}
 }
 
+// A row that says why it has no cells is as wide in its first columns as any other.
+func TestMatrixRowWithoutCells(t *testing.T) {
+	r := sampleMatrix()
+	for i := range r.Rows {
+		if r.Rows[i].ID == "socket" { // the longest name
+			r.Rows[i].Cells, r.Rows[i].Why = nil, "no volume"
+		}
+	}
+	got := fitMatrix(r, 0).text(false)
+	for _, want := range []string{"OBJECT                    FOLLOWS    SAME CONTAINER", "Unix socket on a volume   volume     – no volume, so no claim", "SysV shared memory        ipc        ✓   "} {
+		if !strings.Contains(got, "\n"+want) && !strings.HasPrefix(got, want) {
+			t.Errorf("got\n%s\nwant a line %q", got, want)
+		}
+	}
+}
+
+// Some file systems number inodes with 20 digits; a narrow table stays one.
+func TestMatrixLongNumbers(t *testing.T) {
+	for number, want := range map[string]string{"= 4026532201": "= 4026532201", "≠ 12 on 0:44": "≠ 12 on 0:44", "= 12345678901234567890": "= …1234567890"} {
+		if got := shortNumber(number); got != want {
+			t.Errorf("%s: got %q, want %q", number, got, want)
+		}
+	}
+}
+
 func TestMatrixNotes(t *testing.T) {
 	got := strings.Join(matrixNotes(sampleMatrix()), "\n")
 	want := `25 of 28 cells as the numbers predict, 1 otherwise, 2 not proven, 1 of the kinds of object not made.

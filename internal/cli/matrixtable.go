@@ -142,7 +142,7 @@ func matrixTable(u *ui, r *matrix.Report) error {
 	u.printf("%s", l.text(u.outColor))
 	u.printf("\n")
 	for _, n := range matrixNotes(r) {
-		if n = cleanString(n); u.outTTY {
+		if n = cleanString(n); u.width() > 0 {
 			n = u.wrap(n, "") // what is piped is whole
 		}
 		u.printf("%s\n", n)
@@ -228,16 +228,33 @@ func layMatrix(r *matrix.Report, how matrixStyle) matrixLayout {
 	l.lines = append(l.lines, nil)
 	numbers, values := matrixNumbers(r)
 	for i, n := range numbers {
-		var cells []styled
-		for _, v := range values[i] {
-			cells = append(cells, styled{v, equality(v)})
-		}
 		if how.short {
 			n, _, _ = strings.Cut(n, " ")
 		}
-		line(n, "", dim, cells)
+		line(n, "", dim, styledNumbers(values[i], how.short))
 	}
 	return l
+}
+
+func styledNumbers(numbers []string, short bool) (cells []styled) {
+	for _, n := range numbers {
+		text := n
+		if short {
+			text = shortNumber(n)
+		}
+		cells = append(cells, styled{text, equality(n)})
+	}
+	return cells
+}
+
+// shortNumber keeps the sign and the last digits of a number that some file systems make 20 digits long: the sign says
+// what counts.
+func shortNumber(number string) string {
+	sign, digits, _ := strings.Cut(number, " ")
+	if r := []rune(digits); len(r) > 13 {
+		digits = "…" + string(r[len(r)-10:])
+	}
+	return sign + " " + digits
 }
 
 func anyText(cells []styled) bool {
@@ -257,12 +274,12 @@ func equality(number string) color {
 	return red
 }
 
-// widths are those of the columns. A row without cells says why in as much room as it takes.
+// widths are those of the columns. A row without cells says why in as much room as it takes, at its end.
 func (l matrixLayout) widths() (wide []int) {
 	wide = make([]int, len(l.lines[0]))
 	for _, line := range l.lines {
 		for i, c := range line {
-			if len(line) == len(wide) {
+			if len(line) == len(wide) || i < len(line)-1 {
 				wide[i] = max(wide[i], utf8.RuneCountInString(c.text))
 			}
 		}

@@ -24,6 +24,9 @@ func (u *ui) table(t *table) {
 
 // width is that of the terminal, or 0: as wide as it takes.
 func (u *ui) width() int {
+	if u.columns > 0 {
+		return u.columns
+	}
 	if !u.outTTY {
 		return 0
 	}

@@ -20,6 +20,7 @@ type ui struct {
 	verb         string        // the command that was typed
 	outTTY       bool
 	errTTY       bool
+	columns      int // of the screen that another podlab shows out on, or 0
 	outColor     bool
 	errColor     bool
 	said         map[string]bool // warnings, each said once
@@ -32,6 +33,7 @@ func newUI(in, out, err *os.File) *ui {
 	u := &ui{in: in, out: out, err: err, outw: bufio.NewWriterSize(out, 16<<10)}
 	u.outTTY, u.errTTY = isTerminal(out), isTerminal(err)
 	u.outColor, u.errColor = autoColor(u.outTTY), autoColor(u.errTTY)
+	u.onScreen(os.Getenv("PODLAB_SCREEN"))
 	return u
 }
 
