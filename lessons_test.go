@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/podlab/podlab/examples"
 	"github.com/podlab/podlab/internal/lesson"
@@ -69,6 +70,9 @@ func playPage(t *testing.T, file string) {
 		}
 	})
 	run := lesson.NewRun(l, place)
+	if !strings.HasPrefix(file, "docs/lessons/") { // a page is wider than a projector
+		run.Columns = 0
+	}
 	for _, part := range l.Parts {
 		if len(part.Claims) == 0 {
 			continue
@@ -101,7 +105,7 @@ func TestDemoOfIPC(t *testing.T) {
 	if r.code != 1 {
 		t.Errorf("without ipc: code %d, want 1\n%s%s", r.code, r.stdout, r.stderr)
 	}
-	verdict := regexp.MustCompile(`(?m)^\d+ claims checked, \d+ not as predicted.*\n((?:docs/lessons/01-ipc\.md:\d+: .*\n)+)`).FindStringSubmatch(r.stdout)
+	verdict := regexp.MustCompile(`(?m)^\d+ claims checked, \d+ not as predicted.*\n((?:[A-Z].*: [$!] .*\n)+)`).FindStringSubmatch(r.stdout)
 	if verdict == nil {
 		t.Fatalf("without ipc: no verdict that names claims\n%s%s", r.stdout, r.stderr)
 	}
@@ -120,6 +124,99 @@ func TestDemoOfIPC(t *testing.T) {
 		if r := run(t, append([]string{"ipc"}, strings.Fields(strings.Replace(object, " ", " stat ", 1))...)...); r.code != 1 {
 			t.Errorf("%s was left on this machine: code %d\n%s%s", object, r.code, r.stdout, r.stderr)
 		}
+	}
+}
+
+// The only claims that fail without an isolation are those that rest on it: what podlab remarks on the experiment is no
+// part of any.
+func TestDemoWithoutMount(t *testing.T) {
+	testenv.Need(t, "root", os.Geteuid() == 0, "an ordinary user's pods need their mount namespace for this machine's /dev/mqueue")
+	r := run(t, "demo", "ipc", "--fast", "--without", "mount")
+	_, failed, ok := strings.Cut(r.stdout, lastVerdict.FindString(r.stdout))
+	if !ok || r.code != 1 {
+		t.Fatalf("code %d, want 1 and a verdict\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	for f := range strings.Lines(failed) {
+		if strings.HasPrefix(f, "Afterwards: ! for object") {
+			continue // /dev/shm was this machine's
+		}
+		if !strings.Contains(f, "posix-") && !strings.Contains(f, "/dev/shm") && !strings.Contains(f, "ipc matrix") && !strings.Contains(f, "ipc ls") {
+			t.Errorf("failed, and has nothing to do with it: %s", f)
+		}
+	}
+}
+
+var lastVerdict = regexp.MustCompile(`(?m)^\d+ claims checked, .*\n`)
+
+// A lesson is read from the back row: no command is wider than a projector.
+func TestLessonsAreNarrow(t *testing.T) {
+	pages, err := filepath.Glob("docs/lessons/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		for _, part := range readLesson(t, page).Parts {
+			for _, c := range part.Claims {
+				for line := range strings.SplitSeq(c.Prompt(), "\n") {
+					if n := utf8.RuneCountInString(line); n > lesson.Columns {
+						t.Errorf("%s:%d: %d columns, want %d at most: %s", page, c.Line, n, lesson.Columns, line)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Two who play at the same time don't meet, even where a lesson fills a user's account.
+func TestDemoTwice(t *testing.T) {
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			if r := run(t, "demo", "ipc-leaks", "--fast"); r.code != 0 {
+				t.Errorf("code %d\n%s%s", r.code, r.stdout, r.stderr)
+			}
+		})
+	}
+	both.Wait()
+}
+
+// What a demo that is killed leaves, with pods and objects on this machine, the next one clears.
+func TestDemoKilled(t *testing.T) {
+	tmp, err := os.MkdirTemp("", "d") // short: see lesson.Place
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(tmp) })
+	cmd := exec.CommandContext(t.Context(), podlab(t), "demo", "semaphores", "--fast")
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(out); lines.Scan() && lines.Text() != "wrote 3 bytes at 0"; {
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	if left, err := os.ReadDir(tmp); err != nil || len(left) != 1 {
+		t.Fatalf("killed: left %v, %v, want its place", left, err)
+	}
+	cmd = exec.CommandContext(t.Context(), podlab(t), "demo")
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
+	said, err := cmd.CombinedOutput()
+	if want := "podlab: demo: cleared what a demo that was killed had left: " + tmp + "/podlab-lesson-"; err != nil || !strings.HasPrefix(string(said), want) ||
+		!strings.Contains(string(said), ", with pair\n") {
+		t.Errorf("got %s, %v, want %s…, with pair", said, err, want)
+	}
+	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	if pids := processesWith(t, "TMPDIR="+tmp); len(pids) > 0 {
+		t.Errorf("still running: %v", pids)
 	}
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	stdcontext "context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,10 +24,12 @@ func demoCommand(u *ui) *cli.Command {
 	return &cli.Command{
 		ArgsUsage: "[LESSON]",
 		Description: "Plays a lesson: what it is about, a command, what the command prints, and whether that is what was predicted.\n" +
+			"LESSON is a name, a number, the path of a page of one's own (with a / or .md in it), or all.\n" +
 			"On a terminal Enter runs the next command, Ctrl-D plays the rest without pauses, and Ctrl-C ends the lesson.\n" +
-			"Its pods and files are its own and are gone afterwards. The exit code is 1 if a prediction was wrong, as it is\n" +
-			"meant to be with --without. Without a lesson: a list of them.\n\n" +
-			"  $ podlab demo ipc\n  $ podlab demo ipc --fast --to-file ipc.txt\n  $ podlab demo ipc --fast --without ipc",
+			"Its pods and files are its own and are gone afterwards; what a demo that was killed has left in TMPDIR is cleared\n" +
+			"by the next one of the same user. The exit code is 1 if a prediction was wrong, as it is meant to be with\n" +
+			"--without. Without a lesson: a list of them.\n\n" +
+			"  $ podlab demo ipc\n  $ podlab demo all --fast --to-file ipc.txt\n  $ podlab demo ipc --fast --without ipc",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "fast", Usage: "don't wait for Enter"},
 			&cli.BoolFlag{Name: "list", Usage: "list the lessons"},
@@ -54,6 +57,11 @@ func demo(u *ui, a demoArgs) error {
 	if err != nil {
 		return context("demo", err)
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return context("demo", err)
+	}
+	clearDead(u, self)
 	if a.name == "" || a.list {
 		demoList(u, all)
 		return nil
@@ -61,12 +69,80 @@ func demo(u *ui, a demoArgs) error {
 	if _, err := parseWithout(a.without); err != nil {
 		return usage("demo", err)
 	}
-	i := slices.IndexFunc(all, func(l *lesson.Lesson) bool { return l.Name == a.name })
-	if i < 0 {
-		return context("demo", noLesson(a.name, all))
+	chosen, err := choose(a.name, all)
+	if err != nil {
+		return context("demo", err)
 	}
-	if err := play(u, all[i], a); err != nil {
+	if err := playAll(u, self, chosen, a); err != nil {
 		return context("demo "+a.name, err)
+	}
+	return nil
+}
+
+// clearDead removes what demos that were killed have left.
+func clearDead(u *ui, self string) {
+	cleared, err := lesson.Sweep(self)
+	for _, c := range cleared {
+		pods := "no pod"
+		if len(c.Pods) > 0 {
+			pods = "with " + strings.ReplaceAll(strings.Join(c.Pods, ", "), "default_", "")
+		}
+		u.note("demo: cleared what a demo that was killed had left: %s, %s", c.Dir, pods)
+	}
+	if err != nil { // this demo has a place of its own
+		u.warn("demo: not cleared, what a demo that was killed had left: %s", err)
+	}
+}
+
+// choose finds the lessons that a name, a number, a path or "all" stands for.
+func choose(name string, all []*lesson.Lesson) ([]*lesson.Lesson, error) {
+	if name == "all" {
+		return all, nil
+	}
+	if strings.Contains(name, "/") || strings.HasSuffix(name, ".md") {
+		page, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		l, err := lesson.Parse(name, page)
+		if err == nil && l.Claims() == 0 {
+			err = fmt.Errorf("%s: no session in it: want a block of ```console", name)
+		}
+		return []*lesson.Lesson{l}, err
+	}
+	i := slices.IndexFunc(all, func(l *lesson.Lesson) bool { return l.Name == name || fmt.Sprint(l.No) == name })
+	if i < 0 {
+		return nil, noLesson(name, all)
+	}
+	return all[i : i+1], nil
+}
+
+// playAll plays lessons one after the other. A wrong prediction doesn't keep the next from being played.
+func playAll(u *ui, self string, chosen []*lesson.Lesson, a demoArgs) (err error) {
+	s, err := newScreen(u, a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	ctx, done := untilSignal()
+	defer done()
+	// Caught, so that a closed standard output is an error, which ends the lesson, and not podlab's sudden death.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
+	wrong := false
+	for i, l := range chosen {
+		if i > 0 {
+			s.show("\n")
+		}
+		ok, err := play(ctx, s, self, l, a.without)
+		if err != nil {
+			return err
+		}
+		wrong = wrong || !ok
+	}
+	if wrong {
+		return exit(1)
 	}
 	return nil
 }
@@ -92,9 +168,9 @@ func lessons() (all []*lesson.Lesson, err error) {
 }
 
 func demoList(u *ui, all []*lesson.Lesson) {
-	t := table{head: []string{"LESSON", "CLAIMS", "WHAT IT SHOWS"}}
+	t := table{head: []string{"NO", "LESSON", "CLAIMS", "WHAT IT SHOWS"}}
 	for _, l := range all {
-		t.add(l.Name, fmt.Sprint(l.Claims()), l.Title)
+		t.add(fmt.Sprint(l.No), l.Name, fmt.Sprint(l.Claims()), l.Title)
 	}
 	u.table(&t)
 }
@@ -105,7 +181,7 @@ func lessonCandidates() (words []candidate) {
 	for _, l := range all {
 		words = append(words, candidate{l.Name, l.Title})
 	}
-	return words
+	return append(words, candidate{"all", "all of them, in order"})
 }
 
 func noLesson(name string, all []*lesson.Lesson) error {
@@ -130,39 +206,27 @@ func hasFeature(name string) bool {
 	return err == nil && f.Has(name)
 }
 
-// play plays a lesson. However it ends, what the lesson made is removed.
-func play(u *ui, l *lesson.Lesson, a demoArgs) (err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
+// play plays a lesson, and tells whether all was as predicted. However it ends, what the lesson made is removed.
+func play(ctx stdcontext.Context, s *screen, self string, l *lesson.Lesson, without string) (ok bool, err error) {
 	var env []string
-	if a.without != "" {
-		env = append(env, "PODLAB_WITHOUT="+a.without)
+	if without != "" {
+		env = append(env, "PODLAB_WITHOUT="+without)
 	}
-	s, err := newScreen(u, a)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
 	place, err := lesson.NewPlace(self, examples.FS, env...)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, place.Close()) }()
-	ctx, done := untilSignal()
-	defer done()
-	// Caught, so that a closed standard output is an error, which ends the lesson, and not podlab's sudden death.
-	broken := make(chan os.Signal, 1)
-	signal.Notify(broken, syscall.SIGPIPE)
-	defer signal.Stop(broken)
-	p := player{screen: s, lesson: l, run: lesson.NewRun(l, place), without: a.without}
-	if a.without != "" {
-		p.run.Ignore = "podlab: without " // what warnWithout says
+	p := player{screen: s, lesson: l, run: lesson.NewRun(l, place), without: without}
+	p.run.Color = s.colored
+	if without != "" {
+		if err := place.Remember(l); err != nil {
+			return false, err
+		}
 	}
 	if err := p.play(ctx); err != nil {
 		p.run.Afterwards()
-		return p.interrupted(err)
+		return false, p.interrupted(err)
 	}
-	return p.verdict()
+	return len(p.tally.Faults) == 0, p.verdict()
 }

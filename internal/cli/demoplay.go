@@ -4,7 +4,6 @@ import (
 	"bytes"
 	stdcontext "context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -66,24 +65,11 @@ func (s *screen) Write(p []byte) (int, error) {
 func (s *screen) show(text string) {
 	_, err := s.u.out.WriteString(text)
 	if s.file != nil {
-		_, fileErr := s.file.WriteString(withoutSGR(text))
+		_, fileErr := s.file.WriteString(lesson.Uncolored(text))
 		err = errors.Join(err, fileErr)
 	}
 	if s.err == nil {
 		s.err = err
-	}
-}
-
-// withoutSGR drops what paint has put into a text.
-func withoutSGR(text string) string {
-	var b strings.Builder
-	for {
-		before, rest, ok := strings.Cut(text, "\x1b[")
-		b.WriteString(before)
-		if !ok {
-			return b.String()
-		}
-		_, text, _ = strings.Cut(rest, "m")
 	}
 }
 
@@ -148,7 +134,7 @@ type player struct {
 	run     *lesson.Run
 	without string
 	tally   lesson.Tally
-	left    string // the condition that the section before was left out for
+	left    string // the condition that the part before was left out for
 }
 
 // play shows the lesson from its title to the end. An error ends it.
@@ -160,9 +146,7 @@ func (p *player) play(ctx stdcontext.Context) error {
 		if i == 1 && p.without != "" {
 			p.show("\n" + p.paint(wrongLook, " without "+p.without+" ") + " The pods are built without that isolation: predictions that rest on it fail now.\n")
 		}
-		if part.Kind != lesson.Session {
-			p.show("\n" + lesson.Render(part, p.width, p.looks))
-		} else if err := p.session(ctx, part); err != nil {
+		if err := p.part(ctx, part); err != nil {
 			return err
 		}
 		switch {
@@ -175,17 +159,30 @@ func (p *player) play(ctx stdcontext.Context) error {
 	return nil
 }
 
-// session shows and checks the claims of one block.
-func (p *player) session(ctx stdcontext.Context, part lesson.Part) error {
+// part shows a part, and runs what is to be run of it. Prose that belongs to what is left out is left out too.
+func (p *player) part(ctx stdcontext.Context, part lesson.Part) error {
 	if n, why, unmet := part.Unmet(hasFeature); unmet {
 		p.tally.LeftOut += len(part.Claims)
 		if p.left != n.What {
-			p.show("\n" + p.paint(bold, "Left out here: "+why+".") + "\n")
+			text := lesson.Part{Kind: lesson.Text, Text: "**Left out here: it " + why + ".** " + n.Why}
+			p.show("\n" + lesson.Render(text, p.width, p.looks))
 		}
 		p.left = n.What
 		return nil
 	}
 	p.left = ""
+	switch part.Kind {
+	case lesson.Condition: // and it holds
+		return nil
+	case lesson.Session:
+		return p.session(ctx, part)
+	}
+	p.show("\n" + lesson.Render(part, p.width, p.looks))
+	return nil
+}
+
+// session shows and checks the claims of one block.
+func (p *player) session(ctx stdcontext.Context, part lesson.Part) error {
 	for _, c := range part.Claims {
 		p.show("\n" + p.paint(commandLook, c.Prompt()))
 		if p.pauses {
@@ -229,9 +226,10 @@ func (p *player) mark(c lesson.Claim, res lesson.Result) {
 	for _, w := range c.Want {
 		p.show("  want: " + w.Text + "\n")
 	}
+	p.show("  The text goes on as if it were as predicted: that is what should have been.\n")
 }
 
-// verdict is the last line, with the claims that failed below it.
+// verdict is the last line, with the claims that failed below it, by their sections: the page isn't at hand.
 func (p *player) verdict() error {
 	look := rightLook
 	if len(p.tally.Faults) > 0 {
@@ -239,14 +237,14 @@ func (p *player) verdict() error {
 	}
 	p.show("\n" + p.paint(look, p.tally.String()) + "\n")
 	for _, f := range p.tally.Faults {
-		command, _, _ := strings.Cut(f.Claim.Prompt(), "\n")
-		p.show(fmt.Sprintf("%s:%d: %s\n", f.File, f.Line, command))
+		command, _, more := strings.Cut(f.Claim.Prompt(), "\n")
+		if more {
+			command = strings.TrimSuffix(command, " \\") + " …"
+		}
+		p.show(f.Claim.Section + ": " + command + "\n")
 	}
-	switch {
-	case p.err != nil:
+	if p.err != nil {
 		return p.interrupted(p.err)
-	case len(p.tally.Faults) > 0:
-		return exit(1)
 	}
 	return nil
 }

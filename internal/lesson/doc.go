@@ -16,11 +16,11 @@
 // pod a different one, is claimed by writing <IPC> twice and <OTHER> once.
 // The lines of containers ("app | text") may come in any order; those of one
 // container come in the order of the page. An empty line before a command is
-// for the eye.
+// for the eye. What podlab remarks ("podlab: note: …") is shown and not compared.
 //
 // A paragraph that begins with `[root]`, or another condition in brackets and
 // backquotes, says what the rest of its section needs, and why; below the
-// title, what the lesson needs. The section "Afterwards" removes what isn't
+// title, what the lesson needs. It is shown only where that section is left out. The section "Afterwards" removes what isn't
 // the pods' own, and is also run when a lesson is given up half-way.
 //
 // A lesson is run in a Place: a scratch directory with pods of its own, all

@@ -3,13 +3,14 @@ package lesson
 import (
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
-	"unicode"
 )
 
 // A Lesson is one page, in pieces.
 type Lesson struct {
 	File  string // "docs/lessons/01-ipc.md": what faults are named by
+	No    int    // 1, or 0 for a file without a number
 	Name  string // "ipc"
 	Title string // its first heading
 	About string // the first sentence of its first paragraph
@@ -20,10 +21,11 @@ type Lesson struct {
 type Kind int
 
 const (
-	Heading Kind = iota
-	Text         // a paragraph, a list or a table
-	Code         // shown as it is, not run
-	Session      // run
+	Heading   Kind = iota
+	Text           // a paragraph, a list or a table
+	Condition      // a paragraph that says what the rest of the section needs
+	Code           // shown as it is, not run
+	Session        // run
 )
 
 // A Part is a piece of a page: what lies between two empty lines, or in a
@@ -39,12 +41,13 @@ type Part struct {
 
 // A Need is a condition of a section.
 type Need struct {
-	What string // "root", "feature:python3"
+	What string // "root", "users", "feature:python3"
 	Why  string // the paragraph, without the condition
 }
 
 // A Claim is a command and what it should do.
 type Claim struct {
+	Section string // the heading above it
 	Line    int
 	Command string
 	Fails   bool
@@ -96,7 +99,8 @@ func (l *Lesson) Afterwards() (all []Claim) {
 
 // Parse reads a page. name is its path, as faults should show it.
 func Parse(name string, page []byte) (*Lesson, error) {
-	r := reader{l: &Lesson{File: name, Name: nameOf(name)}}
+	no, short := nameOf(name)
+	r := reader{l: &Lesson{File: name, No: no, Name: short}}
 	lines := strings.Split(strings.TrimSuffix(string(page), "\n"), "\n")
 	for i := 0; i < len(lines); {
 		n, err := r.part(lines[i:], i+1)
@@ -111,21 +115,22 @@ func Parse(name string, page []byte) (*Lesson, error) {
 	return r.l, nil
 }
 
-// nameOf is a page's name without the number that it is sorted by.
-func nameOf(file string) string {
+// nameOf is a page's name, and the number before it that it is sorted by.
+func nameOf(file string) (no int, name string) {
 	base := strings.TrimSuffix(path.Base(file), ".md")
 	number, rest, ok := strings.Cut(base, "-")
-	if ok && number != "" && strings.TrimLeftFunc(number, unicode.IsDigit) == "" {
-		return rest
+	if no, err := strconv.ParseUint(number, 10, 16); ok && err == nil {
+		return int(no), rest
 	}
-	return base
+	return 0, base
 }
 
 // reader is a page half read.
 type reader struct {
-	l     *Lesson
-	level int // of the section
-	needs []levelNeed
+	l       *Lesson
+	level   int    // of the section
+	section string // its heading
+	needs   []levelNeed
 }
 
 type levelNeed struct {
@@ -153,10 +158,13 @@ func (r *reader) part(lines []string, no int) (int, error) {
 	if what, why, ok := condition(text); ok {
 		// A condition that nobody knows would leave the section out for ever.
 		if !known(what) {
-			return 0, fmt.Errorf("%s:%d: condition [%s]: want [root] or [feature:NAME]", r.l.File, no, what)
+			return 0, fmt.Errorf("%s:%d: condition [%s]: want [root], [users] or [feature:NAME]", r.l.File, no, what)
 		}
 		r.needs = append(r.needs, levelNeed{r.level, Need{what, why}})
-	} else if r.l.About == "" {
+		r.add(Part{Kind: Condition, Line: no, Text: text})
+		return n, nil
+	}
+	if r.l.About == "" {
 		r.l.About = firstSentence(text)
 	}
 	r.add(Part{Kind: Text, Line: no, Text: text})
@@ -167,6 +175,7 @@ func (r *reader) heading(line string, no int) {
 	text := strings.TrimLeft(line, "#")
 	r.level = len(line) - len(text)
 	text = strings.TrimSpace(text)
+	r.section = text
 	if r.l.Title == "" {
 		r.l.Title = text
 	}
@@ -204,6 +213,9 @@ func (r *reader) fence(lines []string, no int) (int, error) {
 	claims, err := session(r.l.File, body, no+1)
 	if err != nil {
 		return 0, err
+	}
+	for i := range claims {
+		claims[i].Section = r.section
 	}
 	r.add(Part{Kind: Session, Line: no, Claims: claims})
 	return end + 1, nil

@@ -1,6 +1,7 @@
 package lesson
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.Name != "some-thing" || l.Title != "A *title*" || l.About != "What it is about." || l.Claims() != 4 {
+	if l.No != 7 || l.Name != "some-thing" || l.Title != "A *title*" || l.About != "What it is about." || l.Claims() != 4 {
 		t.Errorf("got %q, %q, %q, %d claims", l.Name, l.Title, l.About, l.Claims())
 	}
 	root := []Need{{"root", "since it is so."}}
@@ -24,17 +25,17 @@ func TestParse(t *testing.T) {
 		{Kind: Heading, Line: 1, Level: 1, Text: "A *title*"},
 		{Kind: Text, Line: 3, Text: "What it is about. More."},
 		{Kind: Heading, Line: 5, Level: 2, Text: "One"},
-		{Kind: Text, Line: 7, Text: "`[root]` since it is so.", Needs: root},
+		{Kind: Condition, Line: 7, Text: "`[root]` since it is so.", Needs: root},
 		{Kind: Session, Line: 9, Needs: root, Claims: []Claim{
-			{Line: 10, Command: "one \\\ntwo", Want: []Line{{12, "a"}, {13, "..."}, {14, "b <X> c"}}},
-			{Line: 16, Command: "three\nkept", Fails: true},
+			{Section: "One", Line: 10, Command: "one \\\ntwo", Want: []Line{{12, "a"}, {13, "..."}, {14, "b <X> c"}}},
+			{Section: "One", Line: 16, Command: "three\nkept", Fails: true},
 		}},
 		{Kind: Heading, Line: 20, Level: 3, Text: "Deeper", Needs: root},
 		{Kind: Code, Line: 22, Text: "$ no", Needs: root},
 		{Kind: Heading, Line: 25, Level: 2, Text: "Two"},
-		{Kind: Session, Line: 27, Claims: []Claim{{Line: 28, Command: "four"}}},
+		{Kind: Session, Line: 27, Claims: []Claim{{Section: "Two", Line: 28, Command: "four"}}},
 		{Kind: Heading, Line: 31, Level: 2, Text: "Afterwards"},
-		{Kind: Session, Line: 32, Claims: []Claim{{Line: 33, Command: "rm it"}}},
+		{Kind: Session, Line: 32, Claims: []Claim{{Section: "Afterwards", Line: 33, Command: "rm it"}}},
 	}
 	if d := cmp.Diff(want, l.Parts); d != "" {
 		t.Error("-want +got:\n" + d)
@@ -159,6 +160,12 @@ func TestMet(t *testing.T) {
 		if ok, why := Met(condition, has); ok != want || (why == "") != want {
 			t.Errorf("%s: got %v, %q", condition, ok, why)
 		}
+	}
+	if ok, why := Met("users", func(f string) bool { return f == "userns.range" }); !ok || why != "" && os.Geteuid() == 0 {
+		t.Errorf("users: got %v, %q", ok, why)
+	}
+	if n := (Need{What: "users"}).Feature(); n != "userns.range" {
+		t.Errorf("users: got feature %q", n)
 	}
 	p := Part{Needs: []Need{{"feature:sh", ""}, {"feature:no-such-thing", "for a reason"}}}
 	if n, why, unmet := p.Unmet(has); !unmet || n.Feature() != "no-such-thing" || n.Why != "for a reason" || !strings.Contains(why, "no-such-thing") {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -22,6 +23,8 @@ type Place struct {
 	dir, work string
 	shell     string
 	env       []string
+	owner     *os.File  // locked while this process lives
+	users     io.Closer // of claimUsers, or nil
 }
 
 // maxDir is the longest path of a place: podlab has Unix sockets under it, and
@@ -31,22 +34,43 @@ const maxDir = 48
 // NewPlace makes a place with the given program as podlab, and the examples in
 // examples/ of its working directory. env is added to the environment.
 func NewPlace(podlab string, examples fs.FS, env ...string) (*Place, error) {
+	dir, err := os.MkdirTemp(tempDir(), placePrefix)
+	var fault *fs.PathError
+	switch {
+	case errors.As(err, &fault) && os.Getenv("TMPDIR") != "":
+		return nil, fmt.Errorf("TMPDIR %s: %w", os.Getenv("TMPDIR"), fault.Err)
+	case err != nil:
+		return nil, err
+	}
+	p, err := placeAt(dir, podlab)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	if err := p.fill(podlab, examples); err != nil {
+		return nil, errors.Join(err, p.remove())
+	}
+	p.env = append(p.env, env...)
+	return p, nil
+}
+
+// placePrefix is what the names of places begin with.
+const placePrefix = "podlab-lesson-"
+
+// tempDir is where places are made.
+func tempDir() string {
+	if tmp := os.TempDir(); len(tmp)+len("/"+placePrefix+"0123456789") <= maxDir {
+		return tmp
+	}
+	return "/tmp"
+}
+
+// placeAt is a place in a directory that exists.
+func placeAt(dir, podlab string) (*Place, error) {
 	shell, err := exec.LookPath("sh")
 	if err != nil {
 		return nil, err
 	}
-	tmp := os.TempDir()
-	if len(tmp)+len("/podlab-lesson-0123456789") > maxDir {
-		tmp = "/tmp"
-	}
-	dir, err := os.MkdirTemp(tmp, "podlab-lesson-")
-	if err != nil {
-		return nil, err
-	}
 	p := &Place{dir: dir, work: filepath.Join(dir, "work"), shell: shell}
-	if err := p.fill(podlab, examples); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
 	p.env = append(environment(),
 		"PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"),
 		"PODLAB_ROOT="+filepath.Join(dir, "state"),
@@ -54,11 +78,19 @@ func NewPlace(podlab string, examples fs.FS, env ...string) (*Place, error) {
 		"NO_COLOR=1", // what is compared is text
 		"LC_ALL=C",   // and in one language
 	)
-	p.env = append(p.env, env...)
 	return p, nil
 }
 
 func (p *Place) fill(podlab string, examples fs.FS) error {
+	if err := p.lock(); err != nil {
+		return err
+	}
+	ids, users, err := claimUsers()
+	if err != nil {
+		return err
+	}
+	p.users = users
+	p.env = append(p.env, fmt.Sprintf("USER_A=%d", ids[0]), fmt.Sprintf("USER_B=%d", ids[1]))
 	for _, d := range []string{p.work, filepath.Join(p.dir, "bin")} {
 		if err := os.Mkdir(d, 0o755); err != nil {
 			return err
@@ -104,19 +136,37 @@ const closing = 15 * time.Second
 
 // Close stops and removes the pods, ends what else was started in the place,
 // and removes the directory.
-func (p *Place) Close() error {
+func (p *Place) Close() error { return p.close(nil) }
+
+// close runs the commands of after when nothing works in the place any more.
+func (p *Place) close(after []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), closing)
 	defer cancel()
 	// A pod that has ended is no error, and neither is one that rm finds gone.
 	stop := p.eachPod(ctx, "podlab stop -n %[1]s --grace 0s %[2]s; podlab rm -n %[1]s %[2]s")
 	p.killRest()
+	for _, c := range after {
+		p.try(c)
+	}
 	ctx, cancel = context.WithTimeout(context.Background(), closing)
 	defer cancel()
 	// What is left now are pods whose podlab had to be killed.
 	if rm := p.eachPod(ctx, "podlab rm -n %[1]s %[2]s"); rm != nil {
-		return errors.Join(stop, rm, os.RemoveAll(p.dir))
+		return errors.Join(stop, rm, p.remove())
 	}
-	return os.RemoveAll(p.dir)
+	return p.remove()
+}
+
+// remove removes the directory, and gives back what was claimed.
+func (p *Place) remove() error {
+	err := os.RemoveAll(p.dir)
+	if p.users != nil {
+		_ = p.users.Close() // a socket that nobody has used
+	}
+	if p.owner != nil {
+		_ = p.owner.Close() // the lock on a file that is gone
+	}
+	return err
 }
 
 // eachPod runs a command for every pod that there is. An error of it counts

@@ -1,7 +1,6 @@
 package lesson
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +17,10 @@ type Run struct {
 	place   *Place
 	lesson  *Lesson
 	names   names
-	Timeout time.Duration // of one command
-	Ignore  string        // lines that begin so are shown and not compared, if it isn't ""
+	Timeout time.Duration          // of one command
+	Columns int                    // how wide podlab may write; 0: as it likes
+	Color   bool                   // podlab's own output is coloured
+	Ignore  func(line string) bool // lines that are shown and not compared, if it isn't nil
 }
 
 // patience is how long a command may take, unless a Run says otherwise. The
@@ -28,7 +29,13 @@ const patience = time.Minute
 
 // NewRun begins a passage.
 func NewRun(l *Lesson, p *Place) *Run {
-	return &Run{place: p, lesson: l, names: names{}, Timeout: patience}
+	return &Run{place: p, lesson: l, names: names{}, Timeout: patience, Columns: Columns, Ignore: Remark}
+}
+
+// Remark tells whether a line is podlab's remark on this machine, its user or
+// an experiment (--without), which no prediction rests on.
+func Remark(line string) bool {
+	return strings.HasPrefix(line, "podlab: note: ") || strings.HasPrefix(line, "podlab: without ")
 }
 
 // A Result is what a command did.
@@ -64,9 +71,6 @@ func (f *Fault) Error() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// maxOutput is the most that a command may print: a lesson is read by people.
-const maxOutput = 1 << 20
-
 // Do runs a claim's command and compares. What it prints goes to live as it
 // comes, which may be nil. The error is ctx's: a command that can't be run is a
 // fault.
@@ -74,14 +78,12 @@ func (r *Run) Do(ctx context.Context, c Claim, live io.Writer) (Result, error) {
 	limited, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
 	out := &output{live: live, full: cancel}
-	cmd := r.place.command(limited, c.Command)
-	cmd.Stdout, cmd.Stderr = out, out // one pipe: lines stay in the order in which they were written
 	began := time.Now()
-	err := cmd.Run()
+	code, err := r.show(r.place.command(limited, c.Command), out)
 	if ctx.Err() != nil {
 		return Result{}, context.Cause(ctx)
 	}
-	res := Result{Output: out.buf.String(), Code: cmd.ProcessState.ExitCode(), Took: time.Since(began)}
+	res := Result{Output: asPiped(out.buf.String()), Code: code, Took: time.Since(began)}
 	known := maps.Clone(r.names)
 	if line, why := r.judge(&c, &res, err, limited.Err(), out.over); why != "" {
 		if line == 0 {
@@ -134,48 +136,23 @@ func (r *Run) judge(c *Claim, res *Result, err, late error, over bool) (line int
 
 // compared is the output without what Ignore says.
 func (r *Run) compared(out string) string {
-	if r.Ignore == "" {
+	if r.Ignore == nil {
 		return out
 	}
 	var b strings.Builder
 	for line := range strings.Lines(out) {
-		if !strings.HasPrefix(line, r.Ignore) {
+		if !r.Ignore(strings.TrimSuffix(line, "\n")) {
 			b.WriteString(line)
 		}
 	}
 	return b.String()
 }
 
-// output keeps what a command prints, and passes it on.
-type output struct {
-	buf  bytes.Buffer // not embedded: its ReadFrom would be called in place of Write
-	live io.Writer
-	full func() // called when it is too much
-	over bool
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	if o.buf.Len()+len(p) > maxOutput {
-		if !o.over {
-			o.over = true
-			o.full()
-		}
-		return len(p), nil
-	}
-	if o.live != nil {
-		_, _ = o.live.Write(p) // who shows it notices, and gives up
-	}
-	return o.buf.Write(p)
-}
-
 // Afterwards runs the section of that name, for a lesson that is given up. What
-// was never made can't be removed, so nothing is compared; and what doesn't end
-// by itself may not keep the rest from being done.
+// was never made can't be removed, so nothing is compared.
 func (r *Run) Afterwards() {
 	for _, c := range r.lesson.Afterwards() {
-		ctx, cancel := context.WithTimeout(context.Background(), closing/3)
-		_ = r.place.command(ctx, c.Command).Run() // as said
-		cancel()
+		r.place.try(c.Command)
 	}
 }
 

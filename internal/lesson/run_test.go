@@ -3,8 +3,10 @@ package lesson
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -69,14 +71,16 @@ func TestRunAsPredicted(t *testing.T) {
 		"$ echo at ipc:[5]", "at ipc:[<IPC>]",
 		"$ echo ipc:[5]; echo ipc:[6]", "ipc:[<IPC>]", "ipc:[<OTHER>]",
 		"$ cat", // standard input is empty
+		`$ printf '\033[1;31mred\033[0m\n'`, "red",
+		`$ printf '\033[36mapp  │\033[0m line\n'`, "app  | line",
 	}, "\n")+"\n")
 	for _, f := range tally.Faults {
 		t.Error(f)
 	}
-	if last := all[len(all)-2]; !slices.Equal(last.Same, []string{"<IPC>"}) || !slices.Equal(last.New, []string{"<OTHER>"}) {
+	if last := all[len(all)-4]; !slices.Equal(last.Same, []string{"<IPC>"}) || !slices.Equal(last.New, []string{"<OTHER>"}) {
 		t.Errorf("names: got %q as before, %q new", last.Same, last.New)
 	}
-	if tally.Checked != 10 || tally.String() != "10 claims checked, all as predicted" {
+	if tally.Checked != 12 || tally.String() != "12 claims checked, all as predicted" {
 		t.Errorf("got %s", &tally)
 	}
 }
@@ -112,8 +116,13 @@ func TestRunIgnores(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for line, want := range map[string]bool{"podlab: note: pair: without mount: x": true, "podlab: without ipc: pair is": true, "podlab: run: x": false, " podlab: note: ": false} {
+		if got := Remark(line); got != want {
+			t.Errorf("%s: got %v, want %v", line, got, want)
+		}
+	}
 	r := NewRun(l, place(t))
-	r.Ignore = "without "
+	r.Ignore = func(line string) bool { return strings.HasPrefix(line, "without ") }
 	res, err := r.Do(t.Context(), l.Parts[1].Claims[0], nil)
 	if err != nil || res.Fault != nil || !strings.HasPrefix(res.Output, "without ipc\n") {
 		t.Errorf("got %q, %v, %v", res.Output, err, res.Fault)
@@ -270,5 +279,104 @@ func TestPlaceIsShort(t *testing.T) {
 	defer func() { _ = p.Close() }()
 	if len(p.dir) > maxDir {
 		t.Errorf("got %q, %d bytes", p.dir, len(p.dir))
+	}
+}
+
+// A command's own output leads to the screen, and no other pipe does.
+func TestRunSaysWhereTheScreenIs(t *testing.T) {
+	tally, _ := play(t, strings.Join([]string{
+		`$ stat -L -c %d:%i:80:false /dev/fd/2 >a; echo "$PODLAB_SCREEN" >b; stat -L -c %d:%i:80:false /dev/fd/1 >c`,
+		`$ cmp a b`,
+		`! cmp b c`, "...",
+	}, "\n")+"\n")
+	for _, f := range tally.Faults {
+		t.Error(f)
+	}
+}
+
+// Two numbers that nobody has, and other ones for whoever plays at the same time.
+func TestPlaceHasUsers(t *testing.T) {
+	seen := map[string]bool{}
+	for range 2 {
+		out, err := place(t).command(t.Context(), "echo $USER_A; echo $USER_B").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range strings.Fields(string(out)) {
+			if n, err := strconv.Atoi(id); err != nil || n < firstUser || n >= firstUser+2*userPairs || seen[id] {
+				t.Errorf("got user %q, seen %v", id, seen)
+			}
+			seen[id] = true
+		}
+	}
+	if len(seen) != 4 {
+		t.Errorf("got %v, want four", seen)
+	}
+}
+
+// What a player that was killed has left is cleared by the next one; what somebody plays in is not, nor what isn't a place.
+func TestSweep(t *testing.T) {
+	tmp, err := os.MkdirTemp("", "d") // short: see maxDir
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(tmp) })
+	t.Setenv("TMPDIR", tmp)
+	alive, dead := place(t), place(t)
+	l, err := Parse("x.md", []byte("# t\n## Afterwards\n```console\n$ echo gone >"+tmp+"/after\n```\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(dead.Remember(l), os.MkdirAll(dead.dir+"/state/default_web", 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	working := dead.command(t.Context(), "exec cat")
+	if _, err := working.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := working.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []io.Closer{dead.owner, dead.users} { // as the end of its process does
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Not places: one without an owner, one that others may write to, and a link to one.
+	other := t.TempDir()
+	err = errors.Join(os.Mkdir(tmp+"/podlab-lesson-1", 0o700), os.Mkdir(tmp+"/podlab-lesson-2", 0o777), os.Chmod(tmp+"/podlab-lesson-2", 0o777),
+		os.WriteFile(tmp+"/podlab-lesson-2/owner", nil, 0o600), os.Chmod(other, 0o700), os.WriteFile(other+"/owner", nil, 0o600), os.Symlink(other, tmp+"/podlab-lesson-3"),
+		os.Symlink("/dev/null", tmp+"/podlab-lesson-1/owner"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	podlab := t.TempDir() + "/podlab"
+	if err := os.WriteFile(podlab, []byte("#!/bin/sh\n[ $1 = rm ] || exec rmdir $PODLAB_ROOT/default_web\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	all, err := Sweep(podlab)
+	if err != nil || len(all) != 1 || all[0].Dir != dead.dir || !slices.Equal(all[0].Pods, []string{"default_web"}) {
+		t.Errorf("got %+v, %v, want only %s", all, err, dead.dir)
+	}
+	if err := working.Wait(); err == nil || working.ProcessState.ExitCode() != -1 {
+		t.Errorf("what worked in it: got %v, want killed", err)
+	}
+	for path, want := range map[string]bool{dead.dir: false, tmp + "/after": true, alive.dir + "/owner": true, other + "/owner": true,
+		tmp + "/podlab-lesson-1": true, tmp + "/podlab-lesson-2": true, tmp + "/podlab-lesson-3": true} {
+		if _, err := os.Lstat(path); (err == nil) != want {
+			t.Errorf("%s: got %v, want it there: %v", path, err, want)
+		}
+	}
+	if all, err := Sweep(podlab); err != nil || len(all) > 0 {
+		t.Errorf("again: got %+v, %v", all, err)
+	}
+}
+
+// Where the directory for scratch files isn't there, that is what is wrong.
+func TestPlaceNamesTMPDIR(t *testing.T) {
+	t.Setenv("TMPDIR", "/no/such")
+	_, err := NewPlace("/bin/true", fstest.MapFS{})
+	if want := "TMPDIR /no/such: no such file or directory"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
