@@ -29,7 +29,7 @@ func (s *supervisor) state() State {
 	st := State{
 		Namespace: s.tree.Namespace, Name: s.tree.Name, UID: s.tree.UID,
 		Started: s.began, Supervisor: unix.Getpid(), Stage: process(s.stage.Pid),
-		Phase: out.Phase, Status: s.tree.Policy.Column(s.lives, s.now()),
+		Phase: out.Phase, Status: s.tree.Policy.Column(s.lives, s.now()), Unlogged: s.unlogged,
 		Containers: map[string]ContainerState{},
 	}
 	if ids := s.tree.Pod.Attach; ids != nil {

@@ -360,10 +360,10 @@ func (s *supervisor) beginLog(i int) {
 
 // logFailed says once that something can't be logged: a full disk is everybody's.
 func (s *supervisor) logFailed(i int, err error) {
-	if s.unlogged {
+	if s.unlogged != "" {
 		return
 	}
-	s.unlogged = true
+	s.unlogged, s.dirty = err.Error(), true
 	e := Event{Kind: EventNote, Msg: "what it writes can't be logged, and is lost until it can: " + err.Error()}
 	if i >= 0 {
 		e.Container = s.boxes[i].plan.Name

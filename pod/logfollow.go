@@ -47,6 +47,10 @@ type logFeed struct {
 	newest logPart // a copy: while it is open, no other file gets its inode number
 }
 
+// followPatience is how long a supervisor may take to answer. One that is stopped
+// will do later: its logs can be read meanwhile.
+const followPatience = time.Second
+
 // FollowLogs reads what there is of the logs of containers, and what comes.
 func (h *Handle) FollowLogs(containers []string) (*LogFollower, error) {
 	control, conn, err := h.connect()
@@ -66,14 +70,17 @@ func (h *Handle) FollowLogs(containers []string) (*LogFollower, error) {
 			return nil, err
 		}
 	}
+	_ = control.SetDeadline(time.Now().Add(followPatience))
 	err = request{Do: "follow"}.sendTo(conn)
 	if err == nil {
 		_, _, err = receive(conn)
 	}
-	if err != nil && !errors.Is(h.gone(context.Background(), err), ErrGone) { // then what is open is all there was
+	_ = control.SetDeadline(time.Time{})
+	err = h.gone(context.Background(), err)
+	if err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		_ = f.Close() // err is what counts
 		return nil, err
-	}
+	} // If the pod is gone, what is open is all there was.
 	f.work.Add(2)
 	go f.hear(conn)
 	go f.watch()
@@ -212,8 +219,8 @@ func (d *logFeed) tell(created bool) {
 	}
 }
 
-// look opens what is newer than the newest file so far. It is false if a file
-// went away meanwhile.
+// look opens what is newer than the newest file so far. It is false if files were
+// rotated meanwhile.
 func (d *logFeed) look() bool {
 	names, err := listParts(d.dir, d.newest.run, false)
 	if err != nil {
@@ -221,16 +228,17 @@ func (d *logFeed) look() bool {
 	}
 	var parts []namedPart
 	for _, n := range names {
-		p, err := openPart(d.dir, n)
-		if errors.Is(err, unix.ENOENT) { // rotated: it has another name now
-			for _, p := range parts {
-				_ = unix.Close(p.fd) // only read from
-			}
-			return false
-		}
-		if err == nil { // or it is nothing of podlab's
+		if p, err := openPart(d.dir, n); err == nil { // or it is nothing of podlab's
 			parts = append(parts, namedPart{n, p})
 		}
+	}
+	// If something was rotated meanwhile, RUN.log may be the file after the one
+	// that it was in the list.
+	if again, err := listParts(d.dir, d.newest.run, false); err == nil && !slices.Equal(names, again) {
+		for _, p := range parts {
+			_ = unix.Close(p.fd) // only read from
+		}
+		return false
 	}
 	d.take(parts)
 	return true

@@ -218,6 +218,55 @@ func TestFollowLog(t *testing.T) {
 	}
 }
 
+// While a follower looks, files get other names, and RUN.log is another file.
+func TestFollowRotation(t *testing.T) {
+	const rounds, burst = 1000, maxLogFiles - 2 // no more, or some are dropped before anybody could have opened them
+	d := reserve(t, newRoot(t), "web")
+	must(t, d.makeLogs([]string{"app"}))
+	l := newLog(t, d, 0)
+	s := l.stream(false)
+	l.release()
+	f, gone := follow(t, d)
+	read := make(chan struct{}, 1)
+	go func() {
+		fill := strings.Repeat("f", 80)
+		for i := 0; i < rounds*burst; i++ {
+			fmt.Fprintf(s, "%d %s\n", i, fill)
+			file := <-l.turn
+			err := file.rotate()
+			l.turn <- file
+			if err != nil {
+				t.Error(err)
+			}
+			if i%burst == burst-1 {
+				select {
+				case <-read:
+				case <-time.After(10 * time.Second):
+					t.Errorf("got no line %d, want it", i)
+					i = rounds * burst
+				}
+			}
+		}
+		_ = s.Close()
+		gone()
+	}()
+	r, next := f.Readers[0], 0
+	for more := true; more; more = r.Wait(t.Context()) {
+		must(t, r.each(func(rec LogRecord) bool {
+			if r.Gap {
+				t.Fatalf("got told of a gap before %d, want none", next)
+			}
+			if next = inOrder(t, next, r, rec); next%burst == 0 {
+				read <- struct{}{}
+			}
+			return true
+		}))
+	}
+	if next != rounds*burst {
+		t.Errorf("got %d lines, want %d", next, rounds*burst)
+	}
+}
+
 // A run's last words may come when the next has begun. They come first.
 func TestFollowRestart(t *testing.T) {
 	d := reserve(t, newRoot(t), "web")

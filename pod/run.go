@@ -133,7 +133,7 @@ type supervisor struct {
 	execs    map[int]*execution // by their numbers
 	lastExec int
 	early    []asked // of containers that are being born
-	unlogged bool    // it was said that a log can't be written
+	unlogged string  // why something could not be logged, the first time
 
 	dirty bool // state.json is behind
 	fault error

@@ -26,7 +26,8 @@ type State struct {
 	Stage      Process                   `json:"stage"`            // the pod stage, which holds the pod's namespaces
 	IDBase     uint32                    `json:"idBase,omitempty"` // first host id of the pod's user namespace, where podlab chose one
 	Phase      Phase                     `json:"phase"`
-	Status     string                    `json:"status"` // Policy.Column when it was written
+	Status     string                    `json:"status"`             // Policy.Column when it was written
+	Unlogged   string                    `json:"unlogged,omitempty"` // why some of what it wrote is in no log
 	Containers map[string]ContainerState `json:"containers"`
 }
 

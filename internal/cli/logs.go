@@ -128,6 +128,7 @@ func logs(u *ui, a logsArgs) error {
 		return err
 	}
 	defer func() { _ = h.Close() }() // likewise
+	ask(r, &e)
 	names, err := h.Logs()
 	if errors.Is(err, pod.ErrNoLogs) && e.Alive {
 		return withHint("podlab run -d keeps logs", "%s: it keeps no logs: the podlab run that it belongs to (pid %d) prints what it writes", e.Name, e.State.Supervisor)
@@ -144,6 +145,9 @@ func logs(u *ui, a logsArgs) error {
 	if a.output == "raw" && len(names) > 1 {
 		return withHint("leave --output raw out: each line then has its container's name",
 			"--output raw: want one container, have %d (%s)", len(names), strings.Join(names, ", "))
+	}
+	if e.State.Unlogged != "" {
+		u.note("warning: %s: some of what it has written could not be logged: %s", e.Name, e.State.Unlogged)
 	}
 	v := newLogView(u, a, e.Name, names)
 	if a.follow && e.Alive {
