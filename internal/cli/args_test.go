@@ -84,7 +84,7 @@ func TestNearest(t *testing.T) {
 	names := []string{"run", "plan", "explain", "check", "ns", "rm", "version", "completion", "help"}
 	got := map[string]string{}
 	want := map[string]string{"rnu": "run", "pln": "plan", "exlpain": "explain", "chekc": "check", "versoin": "version",
-		"r": "rm", "kubectl": "", "": "", "x": "", "helpp": "help", "runn": "run"}
+		"r": "rm", "kubectl": "", "": "", "x": "", "helpp": "help", "runn": "run", "plans-of-pods": "plan", "comp": "completion", "runnnnnnn": ""}
 	for have := range want {
 		got[have], _ = nearest(have, names)
 	}

@@ -1,7 +1,10 @@
 package cli
 
+import "strings"
+
 // nearest is the name that have was most likely meant to be: the one that needs the fewest edits, if they are few
-// for its length.
+// for its length; else the longest that have begins with, as exclusive does with excl, or the shortest that begins
+// with have.
 func nearest(have string, names []string) (string, bool) {
 	best, at := "", len(have)/3+2 // one more than the most edits we take for a slip: two in four to six letters
 	for _, n := range names {
@@ -9,7 +12,24 @@ func nearest(have string, names []string) (string, bool) {
 			best, at = n, d
 		}
 	}
+	if best == "" {
+		best = related(have, names)
+	}
 	return best, best != ""
+}
+
+// related is the name of which have is a longer or a shorter form. Three letters begin too much to say so.
+func related(have string, names []string) (best string) {
+	at := 0
+	for _, n := range names {
+		if len(n) < 4 || len(have) < 4 || !strings.HasPrefix(have, n) && !strings.HasPrefix(n, have) {
+			continue
+		}
+		if d := edits(have, n); best == "" || d < at || d == at && n < best {
+			best, at = n, d
+		}
+	}
+	return best
 }
 
 // edits counts the insertions, deletions, replacements and swaps of neighbours that turn a into b (the optimal string
