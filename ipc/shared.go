@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"strconv"
@@ -72,11 +73,27 @@ func openRegular(file string, readOnly bool) (int, error) {
 		return -1, err
 	}
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+	if err = unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = fmt.Errorf("%s, no regular file: %w", fileType(st.Mode), unix.EINVAL)
+	}
+	if err != nil {
 		_ = unix.Close(fd) // not what we want
-		return -1, unix.EINVAL
+		return -1, err
 	}
 	return fd, nil
+}
+
+// fileType is what a mode says that a file is (inode(7)).
+func fileType(mode uint32) string {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return "a directory"
+	case unix.S_IFIFO:
+		return "a FIFO"
+	case unix.S_IFCHR, unix.S_IFBLK:
+		return "a device"
+	}
+	return "something else"
 }
 
 // makeFile makes a file of /dev/shm that gets its name when it is complete.

@@ -84,7 +84,7 @@ func (k ipcKind) entries() []entry {
 	var all []entry
 	verbs := append(k.verbs(), commonVerbs(k.kind)...)
 	if k.kind.SystemV() {
-		verbs = append(verbs, chmodVerb())
+		verbs = append(verbs, chmodVerb(k.kind))
 	}
 	for _, v := range verbs {
 		all = append(all, entry{v.name, v.aliases, v.summary, func(u *ui) *cli.Command { return v.command(u, k.kind) }})
@@ -100,6 +100,7 @@ type ipcVerb struct {
 	summary string
 	about   string
 	flags   string // names for ipcFlag
+	surplus string // the flag that one argument too many was meant for
 	list    bool   // it lists
 	run     func(*ipcCall) error
 }
@@ -114,6 +115,9 @@ func (v ipcVerb) command(u *ui, kind ipc.Kind) *cli.Command {
 		Action: func(c *cli.Context) error {
 			args := c.Args().Slice()
 			if err := countArgs(v.args, args); err != nil {
+				if n := len(strings.Fields(v.args)); v.surplus != "" && len(args) == n+1 {
+					return withHint(fmt.Sprintf("did you mean --%s %s?", v.surplus, args[n]), "%w", usage(path, err))
+				}
 				return usage(path, err)
 			}
 			if v.list {

@@ -10,9 +10,9 @@ import (
 )
 
 // chmodVerb is for System V's kinds only: the others are files, and chmod(1) changes them where they are mounted.
-func chmodVerb() ipcVerb {
+func chmodVerb(kind ipc.Kind) ipcVerb {
 	return ipcVerb{name: "chmod", args: "KEY MODE", summary: "change who may use it", flags: "owner wait timeout o", run: (*ipcCall).chmod,
-		about: "MODE is octal, as for chmod(1). Only the owner, the creator and CAP_SYS_ADMIN may (shmctl(2)). No other tool does it:\n" +
+		about: "MODE is octal, as for chmod(1). Only the owner, the creator and CAP_SYS_ADMIN may (" + string(kind) + "ctl(2)). No other tool does it:\n" +
 			"ipcrm(1) removes, ipcmk(1) makes.\n\n  $ $KIND chmod jobs 660 --owner 1000:1000"}
 }
 

@@ -57,8 +57,8 @@ func (c *ipcCall) remove() error {
 			errs = append(errs, c.explain(err))
 			continue
 		}
-		c.say("removed %s %s", c.kind, o.typed)
-		removed = append(removed, fields{{"kind", c.kind}, {"object", o.typed}})
+		c.say("removed %s %s", c.kind, o.title())
+		removed = append(removed, fields{{"kind", c.kind}, {"object", o.title()}})
 	}
 	c.add("removed", removed)
 	if len(errs) > 0 {

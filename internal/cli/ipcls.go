@@ -233,16 +233,22 @@ func messagesOf(o ipc.Object) string {
 }
 
 func valuesOf(o ipc.Object) string {
-	const most = 8 // of them fit into a column
 	switch {
 	case o.Kind != ipc.KindSem && o.Kind != ipc.KindNamedSem:
 		return ""
 	case o.Unreadable:
 		return when(o.Kind == ipc.KindSem, strconv.Itoa(o.Semaphores)+" × ") + "?"
-	case len(o.Values) > most:
-		return fmt.Sprintf("%s … (%d)", spaced(o.Values[:most]), len(o.Values))
 	}
-	return spaced(o.Values)
+	return shortened(o.Values)
+}
+
+// shortened is numbers as they are printed, not more of them than fit into a column.
+func shortened(all []int) string {
+	const most = 8
+	if len(all) > most {
+		return fmt.Sprintf("%s … (%d)", spaced(all[:most]), len(all))
+	}
+	return spaced(all)
 }
 
 func lastPid(o ipc.Object) string {

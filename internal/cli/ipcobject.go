@@ -2,8 +2,10 @@ package cli
 
 import (
 	stdcontext "context"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -31,7 +33,10 @@ func (c *ipcCall) object(typed string) (o object, err error) {
 	}
 	if digits, ok := strings.CutPrefix(typed, "id:"); ok {
 		n, err := strconv.ParseInt(digits, 10, 32)
-		if err != nil || n < 0 {
+		switch {
+		case errors.Is(err, strconv.ErrRange) && n > 0:
+			return o, usage(c.path, fmt.Errorf("identifier %s: want %d at most", typed, math.MaxInt32))
+		case err != nil || n < 0:
 			return o, usage(c.path, fmt.Errorf("identifier %s: want id: and a number", quote(typed)))
 		}
 		o.byID, o.id = true, int(n)

@@ -12,7 +12,7 @@ const posixSemAbout = "POSIX named semaphores (sem_overview(7)), in glibc's layo
 
 func posixSemVerbs() []ipcVerb {
 	return []ipcVerb{
-		{name: "create", args: "/NAME", summary: "make it, or find it", flags: "value mode excl hold timeout o", run: (*ipcCall).createPosixSem,
+		{name: "create", args: "/NAME", summary: "make it, or find it", flags: "value mode excl hold timeout o", surplus: "value", run: (*ipcCall).createPosixSem,
 			about: "One that is there already keeps its value.\n\n  $ $KIND create /lock --value 1"},
 		{name: "wait", args: "/NAME", summary: "take 1, waiting until that is possible", flags: "no-wait wait hold timeout o", run: (*ipcCall).waitPosixSem,
 			about: "Also called P, down or decrement. It stays taken, whatever becomes of podlab, until somebody posts.\n\n" +

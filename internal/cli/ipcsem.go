@@ -18,7 +18,7 @@ const semAbout = "Sets of System V semaphores (semget(2)). Operations on several
 func semVerbs() []ipcVerb {
 	const waiting = "num by undo no-wait wait hold timeout o"
 	return []ipcVerb{
-		{name: "create", args: "KEY", summary: "make a set, or find it", flags: "number value mode excl hold timeout o", run: (*ipcCall).createSem,
+		{name: "create", args: "KEY", summary: "make a set, or find it", flags: "number value mode excl hold timeout o", surplus: "value", run: (*ipcCall).createSem,
 			about: "A set that is there already keeps its values. A new one is born with zeros (semget(2)) and then given its values\n" +
 				"by one semop(2), so that nobody sees half of them.\n\n  $ $KIND create lock\n  $ $KIND create forks --number 5\n  $ $KIND create buffer --value 0,10"},
 		{name: "wait", args: "KEY", summary: "take from a semaphore, waiting until that is possible", flags: waiting, run: func(c *ipcCall) error { return c.semBy(-1) },
@@ -103,7 +103,7 @@ func (c *ipcCall) createSem() error {
 	c.add("created", created)
 	c.add("values", values)
 	c.add("mode", "0"+octal(mode))
-	c.say("%s %s, %s %s, mode %s", madeOrFound(created), at, plural(len(values), "value"), spaced(values), octal(mode))
+	c.say("%s %s, %s %s, mode %s", madeOrFound(created), at, plural(len(values), "value"), shortened(values), octal(mode))
 	return nil
 }
 
@@ -256,7 +256,7 @@ func (c *ipcCall) setSem() error {
 		return err
 	}
 	c.add("values", values)
-	c.say("set to %s", spaced(values))
+	c.say("set to %s", shortened(values))
 	return nil
 }
 

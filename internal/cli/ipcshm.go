@@ -23,14 +23,14 @@ func shmVerbs() []ipcVerb {
 
 func posixShmVerbs() []ipcVerb {
 	return append(memoryVerbs("/NAME", "/jobs", (*ipcCall).createShared, (*ipcCall).writeShared, (*ipcCall).readShared),
-		ipcVerb{name: "resize", args: "/NAME", summary: "change its size", flags: "size:resize wait timeout o", run: (*ipcCall).resizeShared,
+		ipcVerb{name: "resize", args: "/NAME", summary: "change its size", flags: "size:resize wait timeout o", surplus: "size", run: (*ipcCall).resizeShared,
 			about: "ftruncate(2). A process that has mapped more than is left, and touches it, is sent SIGBUS.\n\n  $ $KIND resize /jobs --size 1M"})
 }
 
 // memoryVerbs is what both kinds of shared memory can do.
 func memoryVerbs(arg, example string, create, write, read func(*ipcCall) error) []ipcVerb {
 	return []ipcVerb{
-		{name: "create", args: arg, summary: "make it, or find it", flags: "size mode excl hold timeout o", run: create,
+		{name: "create", args: arg, summary: "make it, or find it", flags: "size mode excl hold timeout o", surplus: "size", run: create,
 			about: "All of it is zero. One that is there already is left as it is, unless --excl says that it must not be. With\n" +
 				"--hold it stays attached: the count of attachments goes up.\n\n  $ $KIND create " + example + " --size 64k"},
 		{name: "write", args: arg + " TEXT|-", summary: "write a text into it", flags: "offset raw wait hold timeout o", run: write,
@@ -336,7 +336,7 @@ func (c *ipcCall) readShared() error {
 
 func (c *ipcCall) resizeShared() error {
 	if !c.c.IsSet("size") {
-		return usage(c.path, errors.New("which --size?"))
+		return withHint(fmt.Sprintf("podlab %s %s --size 64k", c.path, c.args[0]), "%s: which --size?", c.path)
 	}
 	to, err := c.bytesOf("size", 0)
 	if err != nil {
