@@ -32,7 +32,7 @@ func ipcEntries(kind string) []entry {
 		}
 		return append(all,
 			entry{"ls", []string{"list"}, "list the objects of all six kinds", ipcListCommand},
-			entry{"limits", nil, "show this IPC namespace's limits beside the kernel's defaults", ipcLimitsCommand},
+			entry{"limits", nil, "show the limits of this IPC namespace or a pod's, beside the kernel's defaults", ipcLimitsCommand},
 			entry{"matrix", nil, "measure who reaches whose objects: containers, pods, this machine", matrixCommand},
 		)
 	}

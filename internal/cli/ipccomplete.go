@@ -9,7 +9,7 @@ import (
 
 // ipcArguments is what can stand as an argument of an ipc verb: the objects there are, or pods.
 func ipcArguments(u *ui, path string, have []string) []candidate {
-	if path == "ipc matrix" || path == "ipc ls" && len(have) == 0 {
+	if path == "ipc matrix" || (path == "ipc ls" || path == "ipc limits") && len(have) == 0 {
 		return podCandidates(u, have, true)
 	}
 	words := strings.Fields(path)

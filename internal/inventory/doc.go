@@ -1,5 +1,6 @@
 // Package inventory lists the IPC objects of a running pod: what its IPC namespace holds, and what lies in the /dev/shm
-// of its containers; which container made each, who has it mapped or open, and which control group pays for its memory.
+// of its containers; which container made each, who has it mapped or open, and which control group pays for its memory;
+// and what the namespace allows.
 //
 // The kernel tells these things only to who stands in the right place. The creator of a segment is a number in the PID
 // namespace of who opens /proc/sysvipc/shm, and 0 for a process outside of it; the table is that of the opener's IPC

@@ -74,12 +74,14 @@ type Payer struct {
 type request struct {
 	Stage      pod.Process                   `json:"stage"`
 	Containers map[string]pod.ContainerState `json:"containers"`
+	Limits     bool                          `json:"limits,omitempty"`  // nothing but what the namespace allows
 	Numbers    bool                          `json:"numbers,omitempty"` // nothing but the objects, with processes as this PID namespace counts them
 }
 
 // answer is what it says.
 type answer struct {
 	Inventory Inventory    `json:"inventory"`
+	Limits    Limits       `json:"limits,omitzero"`
 	Numbers   []ipc.Object `json:"numbers,omitempty"`
 	Error     string       `json:"error,omitempty"`
 }

@@ -159,3 +159,22 @@ func TestBegan(t *testing.T) {
 		t.Errorf("got %v, want it a little before %v", p.began(), st.ModTime())
 	}
 }
+
+func TestParseMsgQueue(t *testing.T) {
+	const head = "Limit                     Soft Limit           Hard Limit           Units     \n"
+	for _, c := range []struct {
+		text       string
+		soft, hard uint64
+		ok         bool
+	}{
+		{head + "Max msgqueue size         819200               unlimited            bytes     \nMax nice priority         0                    0                    \n", 819200, 1<<64 - 1, true},
+		{head + "Max msgqueue size         0                    1                    bytes     \n", 0, 1, true},
+		{head + "Max msgqueue size         many                 1                    bytes     \n", 0, 0, false},
+		{head, 0, 0, false},
+	} {
+		soft, hard, err := parseMsgQueue(c.text)
+		if soft != c.soft || hard != c.hard || (err == nil) != c.ok {
+			t.Errorf("%q: got %d, %d, %v, want %d, %d", c.text, soft, hard, err, c.soft, c.hard)
+		}
+	}
+}

@@ -24,12 +24,15 @@ func Serve(in io.Reader, out io.Writer) error {
 	}
 	var a answer
 	var err error
-	if r.Numbers {
+	switch {
+	case r.Limits:
+		a.Limits, err = readLimits(r.Stage.Pid)
+	case r.Numbers:
 		a.Numbers, err = ipc.ListNamespace()
 		if errors.Is(err, ipc.ErrNoMQueue) || errors.Is(err, ipc.ErrForeignMQueue) {
 			err = nil // queues have no such numbers
 		}
-	} else {
+	default:
 		a.Inventory, err = look(r)
 	}
 	if err != nil {
@@ -64,16 +67,9 @@ func (b *box) shmPath() string { return "/proc/self/fd/" + strconv.Itoa(int(b.sh
 
 func look(r request) (Inventory, error) {
 	l := &looker{}
-	own, err := ns.Inspect(0)
+	own, its, err := joined(r.Stage.Pid)
 	if err != nil {
 		return l.inv, err
-	}
-	its, err := ns.Inspect(r.Stage.Pid)
-	if err != nil {
-		return l.inv, gone(err)
-	}
-	if its[ns.IPC] != own[ns.IPC] {
-		return l.inv, errors.New("this process hasn't joined the pod's IPC namespace")
 	}
 	l.inv.IPC, l.ipcID, l.joinedNS = its[ns.IPC], its[ns.IPC], its[ns.User] == own[ns.User]
 	l.ids, err = readIDMap(fmt.Sprintf("/proc/%d/uid_map", r.Stage.Pid))
@@ -91,6 +87,20 @@ func look(r request) (Inventory, error) {
 	l.attribute()
 	l.pay()
 	return l.inv, nil
+}
+
+// joined is the namespaces of this process and of the stage, which must have the same IPC namespace.
+func joined(stage int) (own, its map[ns.Kind]uint64, err error) {
+	if own, err = ns.Inspect(0); err != nil {
+		return nil, nil, err
+	}
+	if its, err = ns.Inspect(stage); err != nil {
+		return nil, nil, gone(err)
+	}
+	if its[ns.IPC] != own[ns.IPC] {
+		return nil, nil, errors.New("this process hasn't joined the pod's IPC namespace")
+	}
+	return own, its, nil
 }
 
 func (l *looker) note(format string, args ...any) {

@@ -22,32 +22,40 @@ const Verb = "__inventory"
 
 // Take takes the inventory of a pod that runs.
 func Take(ctx context.Context, s pod.State) (Inventory, error) {
-	in, err := json.Marshal(request{Stage: s.Stage, Containers: s.Containers})
+	a, shared, err := answerOf(ctx, s, request{Stage: s.Stage, Containers: s.Containers})
 	if err != nil {
-		return Inventory{}, err
+		return Inventory{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	a.Inventory.Namespace, a.Inventory.Pod, a.Inventory.SharedIPC = s.Namespace, s.Name, shared
+	return a.Inventory, nil
+}
+
+// answerOf asks a process in the pod's IPC namespace, and tells whether that is the caller's own as well.
+func answerOf(ctx context.Context, s pod.State, r request) (a answer, shared bool, err error) {
+	in, err := json.Marshal(r)
+	if err != nil {
+		return a, false, err
 	}
 	kinds, shared, err := toJoin(s.Stage.Pid)
 	if err != nil {
-		return Inventory{}, fmt.Errorf("%s: %w", s.Name, gone(err))
+		return a, false, gone(err)
 	}
 	stage, err := openProcess(s.Stage.Pid, s.Stage.Start)
 	if err != nil {
-		return Inventory{}, fmt.Errorf("%s: %w", s.Name, err)
+		return a, false, err
 	}
 	defer unix.Close(stage)
 	out, err := ask(ctx, stage, kinds, in)
 	if err != nil {
-		return Inventory{}, fmt.Errorf("%s: %w", s.Name, err)
+		return a, false, err
 	}
-	var a answer
 	if err := json.Unmarshal(out, &a); err != nil {
-		return Inventory{}, fmt.Errorf("%s: answer of the process in its namespace: %w", s.Name, err)
+		return a, false, fmt.Errorf("answer of the process in its namespace: %w", err)
 	}
 	if a.Error != "" {
-		return Inventory{}, fmt.Errorf("%s: %s", s.Name, a.Error)
+		return a, false, errors.New(a.Error)
 	}
-	a.Inventory.Namespace, a.Inventory.Pod, a.Inventory.SharedIPC = s.Namespace, s.Name, shared
-	return a.Inventory, nil
+	return a, shared, nil
 }
 
 // gone is pod.ErrGone where a process wasn't there any more.
