@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"encoding/xml"
 	"errors"
 	"io"
 	"os"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -185,77 +183,6 @@ POSIX message queue: web/app: mq_open /x: too many open files (EMFILE)`
 	}
 	if err := matrixFaults(&matrix.Report{}); err == nil {
 		t.Error("nothing measured: got no error")
-	}
-}
-
-// The picture is well-formed, fetches nothing, and all its text lies within it, however long the names are.
-func TestMatrixSVG(t *testing.T) {
-	long := sampleMatrix()
-	long.Owner.Name = strings.Repeat("a", 63) + "/" + strings.Repeat("b", 63)
-	for range 6 {
-		long.Viewers = append(long.Viewers, long.Viewers[2])
-		long.Viewers[len(long.Viewers)-1].Name = long.Owner.Name
-		for i := range long.Rows {
-			if len(long.Rows[i].Cells) > 0 {
-				long.Rows[i].Cells = append(long.Rows[i].Cells, long.Rows[i].Cells[2])
-			}
-		}
-	}
-	for name, r := range map[string]*matrix.Report{"four": sampleMatrix(), "ten": long} {
-		svg := printed(t, func(u *ui) error { return matrixSVG(u, r) })
-		if strings.Contains(strings.ReplaceAll(svg, "http://www.w3.org/2000/svg", ""), "http") || strings.Contains(svg, "href") {
-			t.Errorf("%s: fetches something", name)
-		}
-		if name == "four" && !strings.Contains(svg, "b&lt;&amp;&gt;/app") {
-			t.Errorf("%s: a name isn't escaped", name)
-		}
-		checkSlide(t, name, svg)
-	}
-}
-
-func checkSlide(t *testing.T, name, svg string) {
-	t.Helper()
-	d := xml.NewDecoder(strings.NewReader(svg))
-	texts, rects := 0, 0
-	for {
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		e, ok := token.(xml.StartElement)
-		if !ok {
-			continue
-		}
-		number := func(attr string) float64 {
-			for _, a := range e.Attr {
-				if a.Name.Local == attr {
-					v, err := strconv.ParseFloat(a.Value, 64)
-					if err != nil {
-						t.Errorf("%s: %s=%q", name, attr, a.Value)
-					}
-					return v
-				}
-			}
-			return 0
-		}
-		switch e.Name.Local {
-		case "text":
-			texts++
-			if x, y, size := number("x"), number("y"), number("font-size"); x < 0 || x > slideWidth || y < size || y > slideHeight-10 || size < 10 {
-				t.Errorf("%s: a text at %.0f, %.0f, %.0f high", name, x, y, size)
-			}
-		case "rect":
-			rects++
-			if number("x")+number("width") > slideWidth || number("y")+number("height") > slideHeight {
-				t.Errorf("%s: a box at %v", name, e.Attr)
-			}
-		}
-	}
-	if texts < 40 || rects < 28 {
-		t.Errorf("%s: %d texts and %d boxes, want more", name, texts, rects)
 	}
 }
 
