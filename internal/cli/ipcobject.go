@@ -56,11 +56,11 @@ func (c *ipcCall) object(typed string) (o object, err error) {
 }
 
 // title is what the object is called in messages.
-func (o object) title() string {
-	if o.name != "" {
-		return o.name
+func (want object) title() string {
+	if want.name != "" {
+		return want.name
 	}
-	return o.typed
+	return want.typed
 }
 
 func isPrivate(typed string) bool {
