@@ -148,6 +148,19 @@ func TestDemoWithoutMount(t *testing.T) {
 
 var lastVerdict = regexp.MustCompile(`(?m)^\d+ claims checked, .*\n`)
 
+// Even where the pods have this machine's files, a lesson that makes some leaves none.
+func TestDemoWithoutMountLeavesNothing(t *testing.T) {
+	testenv.Need(t, "root", os.Geteuid() == 0, "an ordinary user may not write to this machine's /dev/mqueue")
+	if r := run(t, "demo", "ipc-leaks", "--fast", "--without", "mount"); r.code != 1 {
+		t.Errorf("code %d, want 1\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	for _, f := range []string{"/dev/mqueue/from-outside", "/dev/shm/letter", "/dev/shm/pair-page", "/dev/shm/ownshm-page"} {
+		if _, err := os.Lstat(f); err == nil {
+			t.Errorf("%s was left", f)
+		}
+	}
+}
+
 // A lesson is read from the back row: no command is wider than a projector.
 func TestLessonsAreNarrow(t *testing.T) {
 	pages, err := filepath.Glob("docs/lessons/*.md")
