@@ -136,12 +136,14 @@ func (p pods) hostObjects() map[string]bool {
 	// An ordinary user may have no way to list queues, where nobody has mounted their file system; then none is listed
 	// before or after.
 	r := p.run("ipc", "mq", "ls", "-o", "json")
-	var queues []struct{ Name string }
-	if err := json.Unmarshal([]byte(r.stdout), &queues); err != nil && r.code == 0 {
+	var queues struct {
+		Items []struct{ Object struct{ Name string } }
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &queues); err != nil || r.code > 1 {
 		p.t.Fatalf("podlab ipc mq ls: %v\n%s%s", err, r.stdout, r.stderr)
 	}
-	for _, q := range queues {
-		all["queue "+q.Name] = true
+	for _, q := range queues.Items {
+		all["queue "+q.Object.Name] = true
 	}
 	return all
 }
