@@ -247,7 +247,7 @@ func TestAnswerWithoutEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	endless := exec.Command("sh", "-c", "yes >&2 & exec tr '\\0' x </dev/zero")
+	endless := exec.Command("sh", "-c", "exec 3<&0; yes >&2 & exec tr '\\0' x </dev/zero")
 	endless.Stdin, endless.Stdout, endless.Stderr = p.Stdin, p.Stdout, p.Stderr
 	if err := endless.Start(); err != nil {
 		t.Fatal(err)
