@@ -45,6 +45,7 @@ type logFeed struct {
 	name   string // of the container
 	dir    int
 	newest logPart // a copy: while it is open, no other file gets its inode number
+	before []int   // likewise the ones before it, as many as there can be
 }
 
 // followPatience is how long a supervisor may take to answer. One that is stopped
@@ -146,9 +147,35 @@ func (f *LogFollower) add(h *Handle, container string) error {
 	}
 	r.feed = feed
 	f.Readers = append(f.Readers, r)
-	feed.newest = r.files[len(r.files)-1]
-	feed.newest.fd, err = unix.FcntlInt(uintptr(feed.newest.fd), unix.F_DUPFD_CLOEXEC, 0)
-	return err
+	for _, p := range r.files {
+		if err := feed.know(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// know keeps a copy of a file, the newest from now on.
+func (d *logFeed) know(p logPart) error {
+	fd, err := unix.FcntlInt(uintptr(p.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("fcntl F_DUPFD_CLOEXEC: %w", err)
+	}
+	if d.newest.fd >= 0 {
+		d.before = append(d.before, d.newest.fd)
+	}
+	if len(d.before) > maxLogFiles {
+		_ = unix.Close(d.before[0]) // only read from
+		d.before = d.before[1:]
+	}
+	d.newest = p
+	d.newest.fd = fd
+	return nil
+}
+
+// knows: the reader has the file, or had.
+func (d *logFeed) knows(fd int) bool {
+	return sameFile(fd, d.newest.fd) || slices.ContainsFunc(d.before, func(b int) bool { return sameFile(fd, b) })
 }
 
 func (f *LogFollower) watchDir(feed *logFeed) error {
@@ -244,13 +271,13 @@ func (d *logFeed) look() bool {
 	return true
 }
 
-// take hands over what is newer than the newest file so far.
+// take hands over what isn't known yet. At the end of the pod the newest may be
+// deleted before older ones are.
 func (d *logFeed) take(parts []namedPart) {
 	slices.SortFunc(parts, func(a, b namedPart) int { return olderLog(a.name, b.name) })
-	known := slices.IndexFunc(parts, func(p namedPart) bool { return sameFile(p.fd, d.newest.fd) })
 	for i, p := range parts {
-		if i <= known {
-			_ = unix.Close(p.fd) // the reader has it, or had
+		if d.knows(p.fd) {
+			_ = unix.Close(p.fd) // only read from
 			continue
 		}
 		p.seq = d.newest.seq + 1
@@ -264,14 +291,10 @@ func (d *logFeed) take(parts []namedPart) {
 // push hands over a file. A reader that is so far behind loses the oldest, as it
 // would to rotation: what it holds takes space.
 func (d *logFeed) push(p logPart) {
-	fd, err := unix.FcntlInt(uintptr(p.fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
+	if err := d.know(p); err != nil {
 		_ = unix.Close(p.fd) // only read from
 		return               // at the next event
 	}
-	_ = unix.Close(d.newest.fd) // likewise
-	d.newest = p
-	d.newest.fd = fd
 	for {
 		select {
 		case d.files <- p:
@@ -321,6 +344,9 @@ func (f *LogFollower) Close() error {
 	for _, feed := range f.feeds {
 		_ = unix.Close(feed.dir) // only read from
 		closeParts([]logPart{feed.newest})
+		for _, fd := range feed.before {
+			_ = unix.Close(fd) // likewise
+		}
 		for len(feed.files) > 0 {
 			closeParts([]logPart{<-feed.files})
 		}
